@@ -1,0 +1,38 @@
+# make quickstart: environment, data, training, evaluation, pictures.
+# make test:       environment for development, then the whole suite.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := runs/quickstart
+
+.PHONY: quickstart test lint venv clean
+
+quickstart: $(VENV)/.installed
+	$(BIN)/inksight-jax quickstart --output_dir=$(RUN)
+
+test: $(VENV)/.dev
+	JAX_PLATFORMS=cpu $(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+venv: $(VENV)/.dev
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	  sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python %d.%d found; 3.11 to 3.13 is wanted: make PYTHON=python3.12 ..." % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.installed: setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+$(VENV)/.dev: setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[tensorflow,dev]'
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) runs

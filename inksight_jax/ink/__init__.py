@@ -1,0 +1,1 @@
+"""Digital ink: types, resampling, the ink-token codec, InkML and SVG."""

@@ -1,0 +1,145 @@
+"""Resampling strokes at a fixed pen rate or a fixed spacing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from inksight_jax.ink.types import FloatArray, Ink, Stroke
+
+# A stroke of more points than this is a broken clock or unit, not writing.
+_MAX_POINTS = 1_000_000
+# The default spacing gives the longer side of an ink this many steps: about
+# 7 px on a 224 px canvas, what 20 ms gives in InkSight's released inks.
+_STEPS_PER_SIDE = 32
+
+
+def _sample(stroke: Stroke, along: FloatArray, grid: FloatArray) -> Stroke:
+  """Linear interpolation at `grid`; the first and last points stay exact."""
+
+  def at_grid(values: FloatArray) -> FloatArray:
+    samples = np.interp(grid, along, values)
+    # Where the pen rests, `along` repeats and interp may pick a later point.
+    samples[0], samples[-1] = values[0], values[-1]
+    return samples
+
+  times, pressures = stroke.times, stroke.pressures
+  return Stroke(
+    np.stack([at_grid(axis) for axis in stroke.points.T], axis=1),
+    None if times is None else at_grid(times),
+    None if pressures is None else at_grid(pressures),
+  )
+
+
+def _check_count(steps: float, what: str) -> None:
+  if not steps <= _MAX_POINTS:
+    raise ValueError(
+      f"{what} would give {steps:g} points in one stroke, more than "
+      f"{_MAX_POINTS}; check the units or ask for a coarser step."
+    )
+
+
+def _times_advance(stroke: Stroke) -> bool:
+  """Whether the times of a stroke can carry its shape."""
+  if stroke.times is None or not np.isfinite(stroke.times).all():
+    return False
+  if len(stroke) == 1:
+    return True
+  steps = np.diff(stroke.times)
+  return bool((steps >= 0).all() and stroke.times[-1] > stroke.times[0])
+
+
+def resample_time(ink: Ink, period: float = 20.0) -> Ink:
+  """Samples every stroke at a fixed period, by linear interpolation.
+
+  Args:
+    ink: strokes with times in ms that never go back.
+    period: ms between samples; InkSight uses 20. The last step of a stroke is
+      shorter where its duration is no multiple of the period.
+
+  Returns:
+    Ink with the first and last point of every stroke kept; one-point strokes
+    stay as they are.
+
+  Raises:
+    ValueError: a stroke has no times, or times that go back or stand still.
+  """
+  if not period > 0:
+    raise ValueError(f"The period must be positive ms; got {period}.")
+  strokes = []
+  for index, stroke in enumerate(ink.strokes):
+    times = stroke.times
+    if times is None or not _times_advance(stroke):
+      raise ValueError(
+        f"Stroke {index} has no times that advance from its first to its last "
+        "point; use resample_length or resample."
+      )
+    if len(stroke) == 1:
+      strokes.append(stroke)
+      continue
+    start, end = float(times[0]), float(times[-1])
+    _check_count((end - start) / period, f"A period of {period:g} ms")
+    # Rounding in the division must not add a sample next to the last point.
+    steps = math.ceil((end - start) / period - 1e-9)
+    grid = np.append(start + period * np.arange(max(steps, 1)), end)
+    strokes.append(_sample(stroke, times, grid))
+  return Ink(tuple(strokes))
+
+
+def resample_length(ink: Ink, spacing: float) -> Ink:
+  """Samples every stroke at equal steps of arc length.
+
+  Args:
+    ink: any strokes; times and pressures, where present, are interpolated.
+    spacing: pixels; steps are equal within a stroke and at most this long.
+
+  Returns:
+    Ink with the first and last point of every stroke kept; strokes without
+    length become one point.
+  """
+  if not spacing > 0:
+    raise ValueError(f"The spacing must be positive pixels; got {spacing}.")
+  strokes = []
+  for stroke in ink.strokes:
+    steps = np.diff(stroke.points, axis=0)
+    along = np.append(0.0, np.cumsum(np.hypot(steps[:, 0], steps[:, 1])))
+    length = float(along[-1])
+    _check_count(length / spacing, f"A spacing of {spacing:g} px")
+    if length == 0.0:
+      strokes.append(_first_point(stroke))
+      continue
+    count = max(1, math.ceil(length / spacing - 1e-9))
+    grid = np.linspace(0.0, length, count + 1)
+    strokes.append(_sample(stroke, along, grid))
+  return Ink(tuple(strokes))
+
+
+def _first_point(stroke: Stroke) -> Stroke:
+  return Stroke(
+    stroke.points[:1],
+    None if stroke.times is None else stroke.times[:1],
+    None if stroke.pressures is None else stroke.pressures[:1],
+  )
+
+
+def resample(
+  ink: Ink, period: float = 20.0, spacing: float | None = None
+) -> Ink:
+  """Samples by time where every stroke has usable times, else by arc length.
+
+  Args:
+    ink: any strokes, also none.
+    period: ms between samples, see `resample_time`.
+    spacing: pixels between samples, see `resample_length`; None takes 1/32 of
+      the longer side of the ink.
+  """
+  if not ink:
+    return ink
+  if all(map(_times_advance, ink.strokes)):
+    return resample_time(ink, period)
+  if spacing is None:
+    left, top, right, bottom = ink.bounds
+    # An ink without size has no length to divide; any spacing serves.
+    spacing = max(right - left, bottom - top) / _STEPS_PER_SIDE or 1.0
+  return resample_length(ink, spacing)

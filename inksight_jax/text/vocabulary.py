@@ -1,0 +1,170 @@
+"""The vocabulary of a model: text ids, then ink ids."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterable
+from typing import SupportsIndex
+
+from inksight_jax.ink.tokens import InkCodec
+from inksight_jax.ink.types import Ink
+from inksight_jax.text.codecs import (
+  EOS_ID,
+  PAD_ID,
+  ByteCodec,
+  TextCodec,
+  codec_from_config,
+)
+
+FILE_NAME = "vocabulary.json"
+_SENTENCEPIECE_NAME = "sentencepiece.model"
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+  """What a sequence of model ids says.
+
+  Attributes:
+    text: the text ids before EOS, decoded together.
+    ink: the ink ids before EOS, decoded together, on the codec's canvas.
+    num_text_tokens: text ids before EOS, PAD not counted.
+    num_ink_tokens: ink ids before EOS.
+    ended: whether EOS came; without it the answer was cut by its length limit.
+  """
+
+  text: str
+  ink: Ink
+  num_text_tokens: int
+  num_ink_tokens: int
+  ended: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+  """Text ids in [0, text.size), ink ids in [ink_offset, size).
+
+  Attributes:
+    text: codec of the text side; it owns PAD 0, EOS 1 and UNK 2.
+    ink: codec of the ink side, or None for a model that only reads.
+  """
+
+  text: TextCodec = dataclasses.field(default_factory=ByteCodec)
+  ink: InkCodec | None = dataclasses.field(default_factory=InkCodec)
+
+  @property
+  def ink_offset(self) -> int:
+    """Id of the first ink token."""
+    return self.text.size
+
+  @property
+  def size(self) -> int:
+    """Number of ids in use."""
+    return self.text.size + (self.ink.num_ids if self.ink else 0)
+
+  def padded_size(self, multiple: int = 1) -> int:
+    """Size rounded up, so that the embedding divides over devices."""
+    if multiple < 1:
+      raise ValueError(f"`multiple` must be at least 1; got {multiple}.")
+    return -(-self.size // multiple) * multiple
+
+  def encode_text(self, text: str) -> list[int]:
+    """Model ids of a text; no EOS."""
+    return self.text.encode(text)
+
+  def encode_ink(self, ink: Ink) -> list[int]:
+    """Model ids of an ink on the codec's canvas; no EOS.
+
+    Raises:
+      ValueError: the vocabulary has no ink ids, or a point is off the canvas.
+    """
+    if self.ink is None:
+      raise ValueError(
+        "This vocabulary has no ink ids; build it with ink=InkCodec(canvas)."
+      )
+    return (self.ink.encode(ink) + self.ink_offset).tolist()
+
+  def decode(self, ids: Iterable[SupportsIndex]) -> Decoded:
+    """Reads any ids up to EOS; never raises.
+
+    Text and ink are told apart by range, wherever they stand. PAD and ids
+    beyond the vocabulary (rows of a padded embedding) are skipped.
+    """
+    text_ids, ink_ids = [], []
+    ended = False
+    for i in map(int, ids):
+      if i == EOS_ID:
+        ended = True
+        break
+      if self.ink_offset <= i < self.size:
+        ink_ids.append(i - self.ink_offset)
+      elif PAD_ID < i < self.ink_offset:
+        text_ids.append(i)
+    return Decoded(
+      text=self.text.decode(text_ids),
+      ink=self.ink.decode(ink_ids) if self.ink else Ink(),
+      num_text_tokens=len(text_ids),
+      num_ink_tokens=len(ink_ids),
+      ended=ended,
+    )
+
+  def save(self, directory: str | os.PathLike[str]) -> None:
+    """Writes `vocabulary.json`, and a copy of the SentencePiece model if any.
+
+    Args:
+      directory: made if absent; it then no longer needs the original model.
+    """
+    folder = pathlib.Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = self.text.to_config()
+    if "path" in text:
+      target = folder / _SENTENCEPIECE_NAME
+      if not (target.exists() and target.samefile(text["path"])):
+        shutil.copyfile(text["path"], target)
+      text["path"] = _SENTENCEPIECE_NAME
+    config = {
+      "text": text,
+      "ink": {"canvas": self.ink.canvas} if self.ink else None,
+      "size": self.size,
+    }
+    (folder / FILE_NAME).write_text(
+      json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+  @classmethod
+  def load(cls, directory: str | os.PathLike[str]) -> Vocabulary:
+    """Reads what `save` wrote.
+
+    Raises:
+      ValueError: the file is absent, unreadable, or describes a vocabulary of
+        another size than the one it was written for.
+    """
+    path = pathlib.Path(directory) / FILE_NAME
+    if not path.is_file():
+      raise ValueError(
+        f"There is no {FILE_NAME} in {os.fspath(directory)!r}; "
+        "is it a model directory?"
+      )
+    try:
+      config = json.loads(path.read_text(encoding="utf-8"))
+      text, ink, size = dict(config["text"]), config["ink"], config["size"]
+      ink_codec = InkCodec(**ink) if ink else None
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+      raise ValueError(f"{path} is not a vocabulary file: {error!r}") from error
+    if "path" in text:
+      text["path"] = os.fspath(path.parent / text["path"])
+    vocabulary = cls(codec_from_config(text), ink_codec)
+    if vocabulary.size != size:
+      raise ValueError(
+        f"{path} was written for {size} ids but now builds "
+        f"{vocabulary.size}; restore the text model beside it."
+      )
+    return vocabulary
+
+
+def vocabulary_size(vocabulary: Vocabulary, multiple: int = 1) -> int:
+  """`vocabulary.padded_size(multiple)` as a function, for gin macros."""
+  return vocabulary.padded_size(multiple)
