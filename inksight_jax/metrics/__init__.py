@@ -1,0 +1,1 @@
+"""How good is it: text errors, ink distances, and their summaries."""
