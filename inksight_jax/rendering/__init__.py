@@ -1,0 +1,1 @@
+"""Ink to pictures: strokes, augmentation, generated handwriting, sheets."""
