@@ -68,7 +68,7 @@ def test_components_know_points_device_place_and_delay():
   parsed = parse_unipen(INDEX, include, "index.dat")
   last = parsed.components[3]
   np.testing.assert_array_equal(last.values(), [[9, 10, 40], [11, 12, 50]])
-  assert last.where == "zz/data/zz0.dat:10"
+  assert last.where == "zz/data/zz0.dat:11"
   assert [c.delay for c in parsed.components] == [None, None, 35, None]
   device = last.device
   assert device.columns == ("X", "Y", "T")
@@ -169,6 +169,14 @@ def test_bad_points_name_file_and_line(body: str, message: str):
   (component,) = parse_unipen("\n" + body, include, "f.dat").components
   with pytest.raises(ValueError, match=r"f\.dat:2: .*" + message):
     component.values()
+
+
+def test_a_number_may_begin_with_a_dot_in_column_one():
+  parsed = parse_unipen("x\n.PEN_DOWN\n1 2\n.5 .25\n.PEN_UP\n1 1", include, "f")
+  np.testing.assert_array_equal(
+    parsed.components[0].values(), [[1, 2], [0.5, 0.25]]
+  )
+  assert [c.line for c in parsed.components] == [2, 5]
 
 
 def test_odd_numbers_are_problems_or_ignored():

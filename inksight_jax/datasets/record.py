@@ -1,0 +1,31 @@
+"""The one shape in which every data set hands over its samples."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inksight_jax.ink.types import Ink
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Record:
+  """One handwritten sample.
+
+  Attributes:
+    id: unique within the data set.
+    source: registry name of the data set.
+    text: what was written; empty where unknown.
+    writer: key of the person who wrote it; splits are made by it.
+    image: uint8[height, width, 3] picture, or None.
+    ink: pen strokes in pixels, y down, or None.
+  """
+
+  id: str
+  source: str
+  text: str = ""
+  writer: str = ""
+  image: NDArray[np.uint8] | None = None
+  ink: Ink | None = None

@@ -1,0 +1,51 @@
+"""Splits by writer: a hand seen in training never turns up in a test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+SPLITS = ("train", "validation", "test")
+DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
+
+
+def hash_fraction(key: str, seed: int = 0) -> float:
+  """Maps a key to [0, 1), the same on every machine and Python version."""
+  digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
+  return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def split_of(
+  writer: str,
+  fractions: Sequence[float] = DEFAULT_FRACTIONS,
+  seed: int = 0,
+) -> str:
+  """Says to which split all samples of a writer belong.
+
+  Args:
+    writer: the writer's key; must not be empty.
+    fractions: expected share of the writers in train, validation and test,
+      summing to 1.
+    seed: another seed deals the writers anew.
+
+  Returns:
+    "train", "validation" or "test".
+
+  Raises:
+    ValueError: no writer, or fractions that do not sum to 1.
+  """
+  if not writer:
+    raise ValueError("A sample without a writer cannot be split by writer.")
+  if (
+    len(fractions) != len(SPLITS)
+    or min(fractions) < 0
+    or abs(sum(fractions) - 1) > 1e-6
+  ):
+    raise ValueError(
+      f"Split fractions {tuple(fractions)}; wanted three shares, for "
+      f"{', '.join(SPLITS)}, that sum to 1."
+    )
+  position = hash_fraction(writer, seed)
+  if position < fractions[0]:
+    return SPLITS[0]
+  return SPLITS[1] if position < fractions[0] + fractions[1] else SPLITS[2]

@@ -1,0 +1,104 @@
+"""A UNIPEN set of a few letters, with the defects of the real one."""
+
+import io
+import pathlib
+import tarfile
+from collections.abc import Callable
+
+import pytest
+
+# An upside-down T in file coordinates (y up): bar at y = 20, stem below it.
+T_SHAPE = """.PEN_DOWN
+0 20
+20 20
+.PEN_UP
+.PEN_DOWN
+10 20
+10 10
+10 0
+.PEN_UP
+"""
+UNIPEN_FILES = {
+  "include/aa/aa.doc": """.COORD X Y
+.X_POINTS_PER_MM 20
+.Y_POINTS_PER_MM 40
+.POINTS_PER_SECOND 100
+""",
+  "include/aa/data/w1.dat": ".WRITER_ID w1\n"
+  + T_SHAPE
+  + ".PEN_DOWN\n0 0\n.PEN_UP\n.DT 50\n.PEN_DOWN\n1 1\n2 2\n.PEN_UP\n",
+  "data/1a/aa/w1.dat": """.VERSION 1.0
+.INCLUDE aa/aa.doc
+.INCLUDE aa/data/w1.dat
+.SEGMENT CHARACTER 0-1 OK "7"
+.SEGMENT CHARACTER 0 ? "x"
+.SEGMENT CHARACTER 1 ? ""
+.SEGMENT CHARACTER 0-9 ? "1"
+.SEGMENT CHARACTER 2 ? "2"
+.SEGMENT CHARACTER 0 BAD "3"
+.SEGMENT CHARACTER ? ? "4"
+.SEGMENT CHARACTER 1,3 ? "5"
+""",
+  "data/1a/aa/w2.dat": """.INCLUDE aa/gone.dat
+.SEGMENT CHARACTER 0 ? "6"
+""",
+  "data/1a/aa/w3.dat": """.INCLUDE ../../../etc/passwd
+.COORD X Y T
+.PEN_DOWN
+0 0 5
+0 x 6
+.PEN_UP
+.PEN_DOWN
+3 3 100
+4 4 120
+.SEGMENT CHARACTER 0 ? "8"
+.SEGMENT CHARACTER 1 ? "9"
+""",
+  "data/6/aa/w1.dat": """.INCLUDE aa/aa.doc
+.INCLUDE aa/data/w1.dat
+.SEGMENT WORD 0-1 ? "to"
+""",
+  "data/7/aa/w1.dat": """.INCLUDE aa/aa.doc
+.INCLUDE aa/data/w1.dat
+.SEGMENT WORD 0-1 ? "to"
+.SEGMENT WORD 1 ? "million"
+.SEGMENT WORD 3 ? "at"
+""",
+}
+
+
+@pytest.fixture
+def unipen_files() -> dict[str, str]:
+  """Path to text; change it before packing."""
+  return dict(UNIPEN_FILES)
+
+
+@pytest.fixture
+def pack(tmp_path: pathlib.Path) -> Callable[..., pathlib.Path]:
+  """Packs path -> text into an archive."""
+
+  def build(
+    files: dict[str, str], name: str = "unipen.tar.xz", prefix: str = ""
+  ) -> pathlib.Path:
+    path = tmp_path / name
+    mode = {".xz": "w:xz", ".gz": "w:gz", ".tgz": "w:gz", ".tar": "w"}[
+      path.suffix
+    ]
+    with tarfile.open(path, mode) as archive:
+      for member, text in files.items():
+        info = tarfile.TarInfo(prefix + member)
+        data = text.encode("latin-1")
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
+    return path
+
+  return build
+
+
+@pytest.fixture(scope="session")
+def unipen_archive(shared_data: pathlib.Path) -> pathlib.Path:
+  """The real subset; skips where it is absent."""
+  path = shared_data / "unipen" / "unipen_train_r01_v07_subset.tar.xz"
+  if not path.is_file():
+    pytest.skip("no real data: ../shared/data/unipen is absent")
+  return path
