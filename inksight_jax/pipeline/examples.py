@@ -1,0 +1,277 @@
+"""Record to example: the one rule of the shards, SeqIO and evaluation.
+
+Pure numpy and OpenCV; nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inksight_jax.datasets.record import Record
+from inksight_jax.datasets.registry import load_records
+from inksight_jax.datasets.skipped import SkipReport
+from inksight_jax.ink.normalize import fit_placement, random_placement
+from inksight_jax.ink.resample import resample
+from inksight_jax.ink.simplify import simplify
+from inksight_jax.ink.types import Ink
+from inksight_jax.pipeline.spec import InkSightTasks, prompt_ids, task_info
+from inksight_jax.rendering.augment import (
+  augment_ink,
+  augment_photo,
+  render_example,
+)
+from inksight_jax.rendering.letterbox import letterbox
+from inksight_jax.text.codecs import EOS_ID, PAD_ID, UNK_ID
+
+TRAIN = "train"
+# Doubling from 0 leads nowhere, so the first coarsening of an unsimplified ink
+# starts here, canvas pixels.
+FIRST_TOLERANCE = 0.25
+# One on each side of the word.
+MAX_NEIGHBOURS = 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Example:
+  """One example before padding.
+
+  Attributes:
+    image: uint8[image_size, image_size, 3].
+    inputs: int32[<= input_length] prompt ids.
+    targets: int32[<= target_length] target ids, EOS last.
+    coarsened: how often the tolerance was doubled to make the ink fit.
+  """
+
+  image: NDArray[np.uint8]
+  inputs: NDArray[np.int32]
+  targets: NDArray[np.int32]
+  coarsened: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Skip:
+  """Why a record gives no example of a task."""
+
+  reason: str
+
+
+def example_rng(
+  seed: int, split: str, task: str, record_id: str, repeat: int
+) -> np.random.Generator:
+  """The random numbers of one example, a function of what it is and no more.
+
+  So an example is the same whichever worker builds it, in whatever order.
+
+  Args:
+    seed: seed of the whole cache or run.
+    split: "train", "validation" or "test".
+    task: a task name.
+    record_id: the record's id, unique within its data set.
+    repeat: number of the pass over the data set; its augmentation differs.
+  """
+  key = "\0".join((str(seed), split, task, record_id, str(repeat)))
+  digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
+  return np.random.default_rng(int.from_bytes(digest, "little"))
+
+
+def split_records(
+  spec: InkSightTasks, split: str, report: SkipReport | None = None
+) -> Iterable[Record]:
+  """Records of a split, in the reader's order.
+
+  Args:
+    spec: names the data set and the reader's options.
+    split: a split name.
+    report: counts what the reader left out.
+  """
+  return load_records(
+    spec.source, spec.path, split, report, **spec.source_options
+  )
+
+
+def neighbour_pool(spec: InkSightTasks, split: str) -> list[Ink]:
+  """The first inks of a split, for clutter around the words.
+
+  A fixed pool, not the inks at hand, keeps an example independent of how the
+  work was shared out.
+  """
+  inks = (r.ink for r in split_records(spec, split) if r.ink)
+  return list(itertools.islice(inks, spec.neighbours))
+
+
+def _place(
+  ink: Ink, spec: InkSightTasks, rng: np.random.Generator, training: bool
+) -> Ink:
+  """Scales and shifts an ink onto the canvas."""
+  if training:
+    placement = random_placement(
+      ink.bounds, spec.canvas, rng, min_fill=spec.min_fill, margin=spec.margin
+    )
+  else:
+    placement = fit_placement(ink.bounds, spec.canvas, margin=spec.margin)
+  return placement.apply(ink)
+
+
+def _ink_ids(
+  ink: Ink, spec: InkSightTasks, room: int
+) -> tuple[list[int], int] | Skip:
+  """Encodes an ink on the canvas; simplifies it harder until it fits.
+
+  Returns:
+    The ids and the number of doublings, or why there are none.
+  """
+  sampled = resample(ink, period=spec.period, spacing=spec.spacing)
+  tolerance = spec.tolerance
+  for doublings in range(spec.max_coarsening + 1):
+    coarse = simplify(sampled, tolerance) if tolerance > 0 else sampled
+    ids = spec.vocabulary.encode_ink(coarse)
+    if len(ids) <= room:
+      return list(ids), doublings
+    tolerance = 2 * tolerance if tolerance > 0 else FIRST_TOLERANCE
+  return Skip("ink too long")
+
+
+def _targets(
+  record: Record, placed: Ink | None, task: str, spec: InkSightTasks
+) -> tuple[NDArray[np.int32], int] | Skip:
+  """Target ids with EOS, and the number of doublings of the tolerance."""
+  info = task_info(task)
+  ids: list[int] = []
+  coarsened = 0
+  room = spec.target_length - 1  # EOS
+  if info.writes_text:
+    ids += spec.vocabulary.encode_text(record.text)
+    if UNK_ID in ids:
+      return Skip("text outside the vocabulary")
+    if len(ids) > room:
+      return Skip("text too long")
+  if info.writes_ink and placed is not None:
+    encoded = _ink_ids(placed, spec, room - len(ids))
+    if isinstance(encoded, Skip):
+      return encoded
+    ids += encoded[0]
+    coarsened = encoded[1]
+  return np.asarray([*ids, EOS_ID], np.int32), coarsened
+
+
+def missing(record: Record, task: str) -> Skip | None:
+  """What a record lacks for a task, if anything."""
+  info = task_info(task)
+  if info.rendered and not record.ink:
+    return Skip("no ink" if record.ink is None else "empty ink")
+  if not info.rendered and record.image is None:
+    return Skip("no image")
+  if info.needs_text and not record.text:
+    return Skip("no text")
+  return None
+
+
+def build_example(
+  record: Record,
+  task: str,
+  spec: InkSightTasks,
+  rng: np.random.Generator,
+  training: bool,
+  neighbours: Sequence[Ink] = (),
+) -> Example | Skip:
+  """Builds one example of a task.
+
+  Args:
+    record: what a reader yielded.
+    task: a task name.
+    spec: sizes, lengths, vocabulary and augmentation.
+    rng: see `example_rng`.
+    training: random placement and training augmentation; otherwise the ink is
+      centred and fills the canvas, as a cropped word does at prediction.
+    neighbours: pool of inks, in any frame, to draw clutter from.
+
+  Returns:
+    The example, or why there is none.
+  """
+  lack = missing(record, task)
+  if lack is not None:
+    return lack
+  inputs = prompt_ids(task, record.text, spec.vocabulary)
+  if UNK_ID in inputs:
+    return Skip("text outside the vocabulary")
+  if len(inputs) > spec.input_length:
+    return Skip("input too long")
+  augment = spec.augment if training else spec.evaluation_augment
+  placed = None
+  if task_info(task).rendered:
+    moved = augment_ink(record.ink, rng, augment)
+    placed = _place(moved, spec, rng, training)
+  targets = _targets(record, placed, task, spec)
+  if isinstance(targets, Skip):
+    return targets
+  if placed is not None:
+    others = [
+      neighbours[i] for i in rng.permutation(len(neighbours))[:MAX_NEIGHBOURS]
+    ]
+    image = render_example(
+      placed, spec.image_size, spec.canvas, rng, augment, others
+    )
+  else:
+    photo = augment_photo(record.image, rng, augment)
+    image, _ = letterbox(photo, spec.image_size, spec.padding)
+  return Example(image, np.asarray(inputs, np.int32), *targets)
+
+
+def to_model_features(
+  example: Example | Mapping[str, NDArray], spec: InkSightTasks
+) -> dict[str, NDArray]:
+  """Pads one example and gives it the names that models read.
+
+  The twin of `InkSightFeatureConverter`; a test holds the two together.
+
+  Args:
+    example: an `Example`, or a mapping with its fields.
+    spec: the lengths to pad to.
+
+  Returns:
+    encoder_input_image uint8[S, S, 3],
+    encoder_input_tokens int32[input_length],
+    decoder_input_tokens and decoder_target_tokens int32[target_length],
+    decoder_loss_weights float32[target_length].
+
+  Raises:
+    ValueError: the example is longer than the spec allows.
+  """
+  if isinstance(example, Example):
+    example = vars(example)
+  inputs = _padded(example["inputs"], spec.input_length, "inputs")
+  targets = _padded(example["targets"], spec.target_length, "targets")
+  # PAD starts the decoder, as in T5.
+  shifted = np.concatenate([np.full(1, PAD_ID, np.int32), targets[:-1]])
+  return {
+    "encoder_input_image": np.asarray(example["image"], np.uint8),
+    "encoder_input_tokens": inputs,
+    "decoder_input_tokens": shifted,
+    "decoder_target_tokens": targets,
+    "decoder_loss_weights": (targets != PAD_ID).astype(np.float32),
+  }
+
+
+def _padded(
+  ids: NDArray[np.int32], length: int, name: str
+) -> NDArray[np.int32]:
+  """Pads with PAD_ID up to `length`; never cuts."""
+  if len(ids) > length:
+    raise ValueError(
+      f"`{name}` holds {len(ids)} tokens, room is for {length}; raise the "
+      "length of the tasks or drop the example."
+    )
+  padded = np.full(length, PAD_ID, np.int32)
+  padded[: len(ids)] = ids
+  return padded
+
+
+def stack(features: Sequence[Mapping[str, NDArray]]) -> dict[str, NDArray]:
+  """Stacks the features of examples along a new leading batch axis."""
+  return {key: np.stack([f[key] for f in features]) for key in features[0]}

@@ -1,0 +1,1 @@
+"""Registration of SeqIO tasks and mixtures."""
