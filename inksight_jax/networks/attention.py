@@ -1,0 +1,287 @@
+"""Multi-head attention with a key/value cache, and relative position biases.
+
+Keys and values are cached as [batch, heads, length, kv]: batch and heads lead,
+so that a decode step is a batch of plain matrix-vector products on every
+backend and no copy of the cache is made to reorder it.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Initializer
+from jaxtyping import Array, Bool, Float, Int
+
+from inksight_jax.networks import layers
+
+# Large enough that exp underflows to zero, finite so that a row with nothing
+# to attend to gives an average instead of NaN.
+_MASKED = -1e9
+
+
+def dot_product_attention(
+  query: Float[Array, "batch heads queries kv"],
+  key: Float[Array, "batch heads keys kv"],
+  value: Float[Array, "batch heads keys kv"],
+  mask: Bool[Array, "#batch #heads #queries keys"] | None,
+  bias: Float[Array, "#batch heads queries keys"] | None,
+  dropout: nn.Dropout,
+) -> Float[Array, "batch heads queries kv"]:
+  """Attention of Vaswani et al. (2017), logits and softmax in float32.
+
+  Args:
+    query: queries, already scaled where scaling is wanted.
+    key: keys.
+    value: values, averaged in their own type.
+    mask: True where a query may look; None for everywhere.
+    bias: float32 added to the logits before masking.
+    dropout: applied to the attention weights.
+  """
+  logits = jnp.einsum(
+    "bhqd,bhkd->bhqk", query, key, preferred_element_type=jnp.float32
+  )
+  if bias is not None:
+    logits += bias
+  if mask is not None:
+    logits = jnp.where(mask, logits, _MASKED)
+  weights = dropout(jax.nn.softmax(logits, axis=-1).astype(value.dtype))
+  return jnp.einsum("bhqk,bhkd->bhqd", weights, value)
+
+
+class _Attention(nn.Module):
+  """Projections common to self- and cross-attention.
+
+  Attributes:
+    num_heads: number of heads.
+    head_dim: size of each head.
+    dropout_rate: dropout of the attention weights, one mask for all queries.
+    deterministic: disables dropout.
+    use_bias: biases on all four projections.
+    query_scale: multiplies the queries; 1 in T5, which puts it in the init.
+    query_init: initializer of the query kernel.
+    kernel_init: initializer of the other kernels.
+    dtype: computation type.
+  """
+
+  num_heads: int
+  head_dim: int
+  dropout_rate: float
+  deterministic: bool
+  use_bias: bool = False
+  query_scale: float = 1.0
+  query_init: Initializer = nn.initializers.xavier_uniform()
+  kernel_init: Initializer = nn.initializers.xavier_uniform()
+  dtype: str = "float32"
+
+  def _project(
+    self, name: str, inputs: Float[Array, "batch length embed"]
+  ) -> Float[Array, "batch heads length kv"]:
+    projected = layers.Dense(
+      self.num_heads * self.head_dim,
+      ("embed", "joined_kv"),
+      use_bias=self.use_bias,
+      dtype=self.dtype,
+      kernel_init=self.query_init if name == "query" else self.kernel_init,
+      name=name,
+    )(inputs)
+    split = projected.reshape(*inputs.shape[:2], self.num_heads, self.head_dim)
+    return jnp.swapaxes(split, 1, 2)
+
+  def _attend(
+    self,
+    inputs: Float[Array, "batch queries embed"],
+    key: Float[Array, "batch heads keys kv"],
+    value: Float[Array, "batch heads keys kv"],
+    mask: Bool[Array, "#batch #heads #queries keys"] | None,
+    bias: Float[Array, "#batch heads queries keys"] | None,
+  ) -> Float[Array, "batch queries embed"]:
+    query = self._project("query", inputs) * self.query_scale
+    dropout = layers.broadcast_dropout(self.dropout_rate, self.deterministic)
+    attended = dot_product_attention(query, key, value, mask, bias, dropout)
+    joined = jnp.swapaxes(attended, 1, 2).reshape(*inputs.shape[:2], -1)
+    return layers.Dense(
+      inputs.shape[-1],
+      ("joined_kv", "embed"),
+      use_bias=self.use_bias,
+      dtype=self.dtype,
+      kernel_init=self.kernel_init,
+      name="out",
+    )(joined)
+
+
+class SelfAttention(_Attention):
+  """Attention of a sequence to itself, optionally through a cache."""
+
+  @nn.compact
+  def __call__(
+    self,
+    inputs: Float[Array, "batch queries embed"],
+    mask: Bool[Array, "#batch #heads #queries keys"] | None = None,
+    bias: Float[Array, "#batch heads queries keys"] | None = None,
+    *,
+    cache_index: Int[Array, ""] | None = None,
+    cache_length: int | None = None,
+  ) -> Float[Array, "batch queries embed"]:
+    """Attends; with `cache_index`, writes to and reads from the cache.
+
+    Args:
+      inputs: the sequence, or its newest positions when cached.
+      mask: True where a query may look; over the whole cache when cached.
+      bias: added to the logits.
+      cache_index: position of the first of `inputs` in the cache. Positions
+        before it must have been written, those after must be masked.
+      cache_length: size of the cache; needed only where it is created.
+    """
+    key = self._project("key", inputs)
+    value = self._project("value", inputs)
+    if cache_index is not None:
+      key = self._write("cached_key", key, cache_index, cache_length)
+      value = self._write("cached_value", value, cache_index, cache_length)
+    return self._attend(inputs, key, value, mask, bias)
+
+  def _write(
+    self,
+    name: str,
+    new: Float[Array, "batch heads new kv"],
+    index: Int[Array, ""],
+    cache_length: int | None,
+  ) -> Float[Array, "batch heads length kv"]:
+    if not self.has_variable("cache", name):
+      if cache_length is None or cache_length < new.shape[2]:
+        raise ValueError(
+          f"A cache for {new.shape[2]} positions cannot be created with length "
+          f"{cache_length}; pass a `max_decode_length` that holds the prompt "
+          "and everything decoded after it."
+        )
+      shape = (*new.shape[:2], cache_length, new.shape[3])
+      self.put_variable("cache", name, jnp.zeros(shape, new.dtype))
+    cached = jax.lax.dynamic_update_slice_in_dim(
+      self.get_variable("cache", name), new, index, axis=2
+    )
+    self.put_variable("cache", name, cached)
+    return cached
+
+
+class CrossAttention(_Attention):
+  """Attention of a sequence to another, whose keys and values are kept."""
+
+  @nn.compact
+  def __call__(
+    self,
+    inputs: Float[Array, "batch queries embed"],
+    encoded: Float[Array, "batch keys embed"] | None,
+    encoded_mask: Bool[Array, "batch keys"] | None,
+    *,
+    decode: bool = False,
+  ) -> Float[Array, "batch queries embed"]:
+    """Attends to `encoded`; with `decode`, its projections are cached.
+
+    Args:
+      inputs: queries.
+      encoded: what is attended to; None to use what an earlier call cached.
+      encoded_mask: True where `encoded` holds something.
+      decode: stores keys, values and mask in the collection `cache`, under
+        names starting with `cross_`: equal for all hypotheses of an example.
+    """
+    if encoded is not None:
+      key = self._project("key", encoded)
+      value = self._project("value", encoded)
+      if decode:
+        self.put_variable("cache", "cross_key", key)
+        self.put_variable("cache", "cross_value", value)
+        self.put_variable("cache", "cross_mask", encoded_mask)
+    elif decode and self.has_variable("cache", "cross_key"):
+      key = self.get_variable("cache", "cross_key")
+      value = self.get_variable("cache", "cross_value")
+      encoded_mask = self.get_variable("cache", "cross_mask")
+    else:
+      raise ValueError(
+        "`encoded` is None and nothing is cached; the first call with "
+        "decode=True must be given the encoded inputs."
+      )
+    return self._attend(
+      inputs, key, value, encoded_mask[:, None, None, :], None
+    )
+
+
+def relative_position_bucket(
+  offsets: Int[Array, "*shape"],
+  *,
+  bidirectional: bool,
+  num_buckets: int,
+  max_distance: int,
+) -> Int[Array, "*shape"]:
+  """Buckets key-minus-query offsets: small ones singly, large ones by log.
+
+  Source: Raffel et al. (2020), section 2.1.
+
+  Args:
+    offsets: key position minus query position.
+    bidirectional: one half of the buckets for keys ahead, the other for keys
+      behind; otherwise all keys ahead share bucket 0.
+    num_buckets: number of buckets.
+    max_distance: distance from which all offsets share the last bucket.
+  """
+  first = jnp.zeros_like(offsets)
+  if bidirectional:
+    num_buckets //= 2
+    first = jnp.where(offsets > 0, num_buckets, 0)
+    distance = jnp.abs(offsets)
+  else:
+    distance = jnp.maximum(-offsets, 0)
+  num_exact = num_buckets // 2
+  # Distances below num_exact never use the logarithm; keep it finite there.
+  ratio = jnp.maximum(distance, num_exact).astype(jnp.float32) / num_exact
+  scale = (num_buckets - num_exact) / jnp.log(max_distance / num_exact)
+  logarithmic = num_exact + (jnp.log(ratio) * scale).astype(offsets.dtype)
+  logarithmic = jnp.minimum(logarithmic, num_buckets - 1)
+  return first + jnp.where(distance < num_exact, distance, logarithmic)
+
+
+class RelativePositionBias(nn.Module):
+  """Learned bias per head and offset bucket, shared by a stack's layers.
+
+  Attributes:
+    num_heads: number of heads.
+    bidirectional: whether queries look ahead.
+    num_buckets: number of buckets.
+    max_distance: distance of the last bucket.
+  """
+
+  num_heads: int
+  bidirectional: bool
+  num_buckets: int = 32
+  max_distance: int = 128
+
+  @nn.compact
+  def __call__(
+    self,
+    num_queries: int,
+    num_keys: int,
+    first_query: int | Int[Array, ""] = 0,
+  ) -> Float[Array, "1 heads queries keys"]:
+    """Bias, float32, of queries at `first_query` onwards to keys from 0."""
+    table = layers.param_with_axes(
+      "rel_embedding",
+      nn.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
+      (self.num_heads, self.num_buckets),
+      jnp.float32,
+      axes=("heads", "relpos_buckets"),
+    )
+    num_offsets = num_queries + num_keys - 1
+    offsets = jnp.arange(num_offsets) - (num_queries - 1) - first_query
+    buckets = relative_position_bucket(
+      offsets,
+      bidirectional=self.bidirectional,
+      num_buckets=self.num_buckets,
+      max_distance=self.max_distance,
+    )
+    # The bias depends on the offset alone. Gathering one value per offset and
+    # laying the row out shifted by one per query replaces a gather (and, in
+    # the backward pass, a scatter) of queries x keys values: rows one longer
+    # than the row read move the content one to the right from row to row.
+    row = jnp.pad(table[:, buckets], ((0, 0), (0, 1)))
+    rows = jnp.broadcast_to(
+      row[:, None, :], (self.num_heads, num_queries, num_offsets + 1)
+    ).reshape(self.num_heads, -1)[:, : num_queries * num_offsets]
+    shifted = rows.reshape(self.num_heads, num_queries, num_offsets)
+    return shifted[None, :, :, num_queries - 1 :]

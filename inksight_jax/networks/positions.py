@@ -1,0 +1,91 @@
+"""Positions of image patches: learned, or fixed 2-D sines and cosines."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from inksight_jax.networks import coordinates, layers
+
+
+class LearnedPosition(nn.Module):
+  """Adds one learned vector per patch."""
+
+  @nn.compact
+  def __call__(
+    self, patches: Float[Array, "batch patches embed"]
+  ) -> Float[Array, "batch patches embed"]:
+    embedding = layers.param_with_axes(
+      "pos_embedding",
+      nn.initializers.normal(stddev=0.02),
+      (1, *patches.shape[1:]),
+      jnp.float32,
+      axes=("unit", "patches", "embed"),
+    )
+    return patches + embedding.astype(patches.dtype)
+
+
+class SinCosPosition(nn.Module):
+  """Adds fixed sines and cosines of the patch's row and column."""
+
+  @nn.compact
+  def __call__(
+    self, patches: Float[Array, "batch patches embed"]
+  ) -> Float[Array, "batch patches embed"]:
+    side = round(patches.shape[1] ** 0.5)
+    table = sincos2d(side, side, patches.shape[2])
+    return patches + table[None].astype(patches.dtype)
+
+
+def sincos2d(
+  height: int, width: int, features: int
+) -> Float[Array, "positions features"]:
+  """2-D sine-cosine positions (Chen et al. 2021, MoCo v3), row by row.
+
+  Each quarter of the features holds sin or cos of the column or the row at
+  wavelengths from 2 pi to 20,000 pi.
+
+  Raises:
+    ValueError: if `features` is not a multiple of 4.
+  """
+  if features % 4:
+    raise ValueError(
+      f"sincos2d positions need a width that is a multiple of 4; got {features}."
+    )
+  rates = 10_000.0 ** -jnp.linspace(0.0, 1.0, features // 4)
+  rows, columns = jnp.meshgrid(
+    jnp.arange(height), jnp.arange(width), indexing="ij"
+  )
+  column_angles = columns.reshape(-1, 1) * rates[None, :]
+  row_angles = rows.reshape(-1, 1) * rates[None, :]
+  return jnp.concatenate(
+    [
+      jnp.sin(column_angles),
+      jnp.cos(column_angles),
+      jnp.sin(row_angles),
+      jnp.cos(row_angles),
+    ],
+    axis=1,
+  )
+
+
+class CoordinatePosition(nn.Module):
+  """Adds fixed features of the patch's centre, as coordinate tokens have."""
+
+  @nn.compact
+  def __call__(
+    self, patches: Float[Array, "batch patches embed"]
+  ) -> Float[Array, "batch patches embed"]:
+    side = round(patches.shape[1] ** 0.5)
+    centres = (jnp.arange(side) + 0.5) / side
+    rows, columns = jnp.meshgrid(centres, centres, indexing="ij")
+    table = coordinates.grid_features(
+      columns.reshape(-1), rows.reshape(-1), patches.shape[2]
+    )
+    return patches + table[None].astype(patches.dtype)
+
+
+POSITIONS: dict[str, type[nn.Module]] = {
+  "learned": LearnedPosition,
+  "sincos2d": SinCosPosition,
+  "coordinates": CoordinatePosition,
+}

@@ -1,0 +1,150 @@
+"""Attention, its cache and relative positions, each derived another way."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from inksight_jax.networks import attention
+
+
+class _Core(nn.Module):
+  """Attention without dropout, as a bound module."""
+
+  @nn.compact
+  def __call__(self, query, key, value, mask, bias):
+    dropout = nn.Dropout(0.0, deterministic=True)
+    return attention.dot_product_attention(
+      query, key, value, mask, bias, dropout
+    )
+
+
+def _random(seed: int, *shape: int) -> jax.Array:
+  values = np.random.default_rng(seed).normal(size=shape)
+  return jnp.asarray(values, jnp.float32)
+
+
+def _self_attention() -> attention.SelfAttention:
+  return attention.SelfAttention(
+    num_heads=2, head_dim=4, dropout_rate=0.0, deterministic=True
+  )
+
+
+def test_attention_equals_loops_over_queries():
+  query, key, value = (_random(i, 1, 2, 3, 4) for i in range(3))
+  bias = _random(3, 1, 2, 3, 3)
+  mask = jnp.array([[1, 0, 0], [1, 1, 0], [1, 0, 1]], bool)[None, None]
+  got = _Core().apply({}, query, key, value, mask, bias)
+  query, key, value, bias = map(np.asarray, (query, key, value, bias))
+  for head in range(2):
+    for i in range(3):
+      seen = np.flatnonzero(mask[0, 0, i])
+      weights = np.exp(
+        [
+          query[0, head, i] @ key[0, head, j] + bias[0, head, i, j]
+          for j in seen
+        ]
+      )
+      want = weights @ value[0, head, seen] / weights.sum()
+      np.testing.assert_allclose(got[0, head, i], want, rtol=1e-5, atol=1e-6)
+
+
+def test_query_that_may_look_nowhere_gets_a_finite_answer_and_gradient():
+  query, key, value = (_random(i, 1, 1, 2, 4) for i in range(3))
+  mask = jnp.zeros((1, 1, 2, 2), bool)
+  gradient = jax.grad(
+    lambda q: _Core().apply({}, q, key, value, mask, None).sum()
+  )(query)
+  assert np.isfinite(gradient).all()
+
+
+def test_cached_self_attention_equals_one_causal_pass():
+  x = _random(0, 2, 6, 8)
+  module = _self_attention()
+  variables = module.init(jax.random.key(0), x)
+  causal = jnp.tril(jnp.ones((6, 6), bool))
+  whole = module.apply(variables, x, causal[None, None])
+
+  state, outputs = {"params": variables["params"]}, []
+  for start, stop in ((0, 3), (3, 4), (4, 6)):
+    # Room for more than is written: what is beyond must not be looked at.
+    mask = jnp.arange(8)[None, :] <= jnp.arange(start, stop)[:, None]
+    out, cache = module.apply(
+      state,
+      x[:, start:stop],
+      mask[None, None],
+      cache_index=jnp.int32(start),
+      cache_length=8,
+      mutable=["cache"],
+    )
+    state.update(cache)
+    outputs.append(out)
+  np.testing.assert_allclose(
+    np.concatenate(outputs, axis=1), whole, rtol=1e-5, atol=1e-6
+  )
+
+
+def test_cache_too_short_for_the_prompt_is_refused():
+  x = _random(0, 1, 4, 8)
+  with pytest.raises(ValueError, match="4 positions.*length 3.*max_decode"):
+    _self_attention().init(
+      jax.random.key(0), x, cache_index=jnp.int32(0), cache_length=3
+    )
+
+
+def test_cross_attention_without_cache_or_input_is_refused():
+  module = attention.CrossAttention(
+    num_heads=2, head_dim=4, dropout_rate=0.0, deterministic=True
+  )
+  with pytest.raises(ValueError, match="first call with decode=True"):
+    module.init(jax.random.key(0), _random(0, 1, 1, 8), None, None, decode=True)
+
+
+def _bucket(offset: int, bidirectional: bool, buckets: int, far: int) -> int:
+  """T5's rule for one offset, in Python integers and doubles."""
+  first = 0
+  if bidirectional:
+    buckets //= 2
+    first = buckets if offset > 0 else 0
+    distance = abs(offset)
+  else:
+    distance = max(-offset, 0)
+  exact = buckets // 2
+  if distance < exact:
+    return first + distance
+  # The small constant settles exact powers, where doubles may fall short.
+  share = math.log(distance / exact) / math.log(far / exact) + 1e-9
+  return first + min(exact + int(share * (buckets - exact)), buckets - 1)
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_buckets_follow_the_rule_up_to_rounding(bidirectional):
+  offsets = np.arange(-300, 301)
+  got = attention.relative_position_bucket(
+    jnp.asarray(offsets),
+    bidirectional=bidirectional,
+    num_buckets=32,
+    max_distance=128,
+  )
+  want = [_bucket(int(o), bidirectional, 32, 128) for o in offsets]
+  wrong = np.flatnonzero(np.asarray(got) != want)
+  # Powers of two times num_exact fall on a bucket's edge in float32.
+  assert set(np.abs(offsets[wrong])) <= {8, 16, 32, 64}
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_relative_bias_looks_up_each_pair(first):
+  module = attention.RelativePositionBias(2, bidirectional=False, num_buckets=8)
+  table = _random(0, 2, 8)
+  variables = {"params": {"rel_embedding": table}}
+  got = module.apply(variables, 3, 7, jnp.int32(first))
+  assert got.shape == (1, 2, 3, 7)
+  for query in range(3):
+    for key in range(7):
+      bucket = _bucket(key - query - first, False, 8, 128)
+      np.testing.assert_array_equal(
+        got[0, :, query, key], np.asarray(table)[:, bucket]
+      )
