@@ -79,7 +79,7 @@ def _read_archive(
   files: dict[str, bytes] = {}
   total = 0
   with _open(path) as compressed:
-    stream = _Ending(compressed)
+    stream: Any = _Ending(compressed)
     # Streamed once: seeking in an xz archive would decompress it per member.
     with tarfile.open(fileobj=stream, mode="r|") as archive:
       for member in archive:

@@ -93,14 +93,30 @@ def _unipen(
   y_down_donors: Sequence[str] = (),
   fractions: Sequence[float] = DEFAULT_FRACTIONS,
   split_seed: int = UNIPEN_SPLIT_SEED,
+  train_copies: Mapping[str, int] | None = None,
 ) -> Iterator[Record]:
-  return read_unipen(
+  records = read_unipen(
     path,
     categories,
     report,
     y_down_donors,
     _in_split(split, fractions, split_seed),
   )
+  return _repeated(records, train_copies or {}) if split == "train" else records
+
+
+def _repeated(
+  records: Iterator[Record], copies: Mapping[str, int]
+) -> Iterator[Record]:
+  """Repeats records of rare categories; a copy has an id of its own.
+
+  Its id gives it other augmentation, so a copy is no identical example.
+  """
+  for record in records:
+    yield record
+    category = record.id.split("/", 1)[0]
+    for copy in range(1, copies.get(category, 1)):
+      yield dataclasses.replace(record, id=f"{record.id}+{copy}")
 
 
 def _omniglot(

@@ -162,11 +162,11 @@ def _ink(
     if x_per_mm and y_per_mm:
       x = x * (PIXELS_PER_MM / x_per_mm)
       y = y * (PIXELS_PER_MM / y_per_mm)
-    times = None
+    times: NDArray[np.float64] | None = None
     if "T" in columns:
       times = values[:, columns.index("T")]
     elif starts is not None:
-      times = starts[index] + period * np.arange(len(values))
+      times = starts[index] + period * np.arange(len(values), dtype=np.float64)
     strokes.append((np.stack([x, y], 1), times))
   if not strokes:
     return Ink()

@@ -168,3 +168,8 @@ class Vocabulary:
 def vocabulary_size(vocabulary: Vocabulary, multiple: int = 1) -> int:
   """`vocabulary.padded_size(multiple)` as a function, for gin macros."""
   return vocabulary.padded_size(multiple)
+
+
+def first_ink_id(vocabulary: Vocabulary) -> int:
+  """`vocabulary.ink_offset` as a function, for gin macros."""
+  return vocabulary.ink_offset

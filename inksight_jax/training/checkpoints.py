@@ -1,0 +1,215 @@
+"""Checkpoints in a model directory, written by Orbax.
+
+A checkpoint is written to a temporary folder and renamed when it is complete,
+so one being written when the process dies never becomes the latest.
+"""
+
+import os
+import pathlib
+from typing import Any
+
+import flax
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from inksight_jax.training import state as state_lib
+
+FOLDER = "checkpoints"
+
+
+class Checkpointer:
+  """Saves and restores the state of a run.
+
+  A checkpoint has three items: `params` alone, so that prediction and transfer
+  need no optimiser; `training` (step and optimiser state); and `meta` (step,
+  seed, position in the data).
+  """
+
+  def __init__(self, model_dir: str, keep: int | None = 3) -> None:
+    """Opens, or creates, the checkpoints of a model directory.
+
+    Args:
+      model_dir: the checkpoints lie in its folder `checkpoints`.
+      keep: number of latest checkpoints kept; None keeps all.
+    """
+    self._directory = os.path.abspath(os.path.join(model_dir, FOLDER))
+    self._manager = ocp.CheckpointManager(
+      self._directory,
+      options=ocp.CheckpointManagerOptions(
+        max_to_keep=keep, create=True, cleanup_tmp_directories=True
+      ),
+      item_names=("params", "training", "meta"),
+    )
+
+  def latest_step(self) -> int | None:
+    """Step of the newest complete checkpoint, or None."""
+    return self._manager.latest_step()
+
+  def save(self, state: state_lib.TrainState, seed: int) -> None:
+    """Copies the state off the device now and writes it in the background.
+
+    Args:
+      state: to save; may be donated as soon as this returns.
+      seed: seed of the run.
+    """
+    step = int(state.step)
+    if step == self._manager.latest_step():
+      return
+    meta = {"step": step, "seed": seed, "data_position": step}
+    self._manager.save(
+      step,
+      args=ocp.args.Composite(
+        params=ocp.args.StandardSave(state.params),
+        training=ocp.args.StandardSave(_training_tree(state)),
+        meta=ocp.args.JsonSave(meta),
+      ),
+    )
+
+  def restore(
+    self,
+    shapes: state_lib.TrainState,
+    shardings: state_lib.TrainState,
+    step: int | None = None,
+  ) -> tuple[state_lib.TrainState, dict[str, int]]:
+    """Reads a checkpoint straight to its devices.
+
+    Args:
+      shapes: abstract state.
+      shardings: where each array goes; may differ from those it was saved with.
+      step: which checkpoint; the latest by default.
+
+    Returns:
+      (state, meta).
+
+    Raises:
+      ValueError: if there is none, or it is of another model or optimiser.
+    """
+    step = self.latest_step() if step is None else step
+    if step is None:
+      raise ValueError(f"There is no checkpoint in {self._directory}.")
+    target = jax.tree.map(
+      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+      shapes,
+      shardings,
+    )
+    folder = os.path.join(self._directory, str(step))
+    check_shapes(_saved_shapes(folder, "params"), target.params, folder)
+    training = _training_tree(target)
+    check_shapes(_saved_shapes(folder, "training"), training, folder)
+    restored = self._manager.restore(
+      step,
+      args=ocp.args.Composite(
+        params=ocp.args.StandardRestore(target.params),
+        training=ocp.args.StandardRestore(training),
+        meta=ocp.args.JsonRestore(),
+      ),
+    )
+    leaves = _flat(restored["training"]["opt_state"])
+    paths, treedef = jax.tree_util.tree_flatten_with_path(target.opt_state)
+    opt_state = treedef.unflatten(
+      [leaves[(jax.tree_util.keystr(path),)] for path, _ in paths]
+    )
+    state = state_lib.TrainState(
+      step=restored["training"]["step"],
+      params=restored["params"],
+      opt_state=opt_state,
+    )
+    return state, restored["meta"]
+
+  def wait(self) -> None:
+    """Blocks until every save has reached the disk; raises what went wrong."""
+    self._manager.wait_until_finished()
+
+  def close(self) -> None:
+    """Finishes the saves under way."""
+    self._manager.close()
+
+
+def load_params(path: str, step: int | None = None) -> dict[str, Any]:
+  """Reads the parameters of a checkpoint as numpy arrays.
+
+  Args:
+    path: a model directory, its `checkpoints` folder, or one checkpoint.
+    step: which checkpoint of a model directory; the latest by default.
+
+  Returns:
+    Nested dict of arrays.
+
+  Raises:
+    ValueError: if there is no (such) checkpoint.
+  """
+  folder = checkpoint_folder(path, step)
+  as_numpy = jax.tree.map(
+    lambda _: ocp.RestoreArgs(restore_type=np.ndarray),
+    _saved_shapes(folder, "params"),
+  )
+  return ocp.PyTreeCheckpointHandler().restore(
+    pathlib.Path(folder, "params"),
+    args=ocp.args.PyTreeRestore(restore_args=as_numpy),
+  )
+
+
+def checkpoint_folder(path: str, step: int | None = None) -> str:
+  """Folder of one checkpoint; see `load_params` for arguments and errors."""
+  path = os.path.abspath(path)
+  if os.path.isdir(os.path.join(path, "params")):
+    return path
+  for folder in (os.path.join(path, FOLDER), path):
+    if not os.path.isdir(folder):
+      continue
+    # Leaves out those that were never finished.
+    steps = sorted(ocp.utils.checkpoint_steps(folder))
+    if steps and (step is None or step in steps):
+      return os.path.join(folder, str(steps[-1] if step is None else step))
+    if steps:
+      raise ValueError(
+        f"{folder} has no checkpoint of step {step}; it has "
+        f"{', '.join(map(str, steps))}."
+      )
+  raise ValueError(
+    f"No checkpoint found in {path}; give a model directory that `train` has "
+    "written, or one of its checkpoints."
+  )
+
+
+def check_shapes(saved: Any, wanted: Any, where: str) -> None:
+  """Compares two trees of arrays by name and shape.
+
+  Args:
+    saved: what a checkpoint holds.
+    wanted: what the model needs.
+    where: name of the checkpoint for the error.
+
+  Raises:
+    ValueError: naming the first array that differs.
+  """
+  saved_shapes = {k: tuple(v.shape) for k, v in _flat(saved).items()}
+  wanted_shapes = {k: tuple(v.shape) for k, v in _flat(wanted).items()}
+  for name in sorted(saved_shapes.keys() | wanted_shapes.keys()):
+    if saved_shapes.get(name) != wanted_shapes.get(name):
+      raise ValueError(
+        f"The checkpoint {where} does not fit: {'/'.join(name)} is "
+        f"{saved_shapes.get(name, 'absent')} there and "
+        f"{wanted_shapes.get(name, 'absent')} in this run. Use the gin files "
+        "it was trained with."
+      )
+
+
+def _training_tree(state: state_lib.TrainState) -> dict[str, Any]:
+  """Step and optimiser state by name, free of optax's container classes.
+
+  Those change between optax releases; names in a checkpoint should not.
+  """
+  flat, _ = jax.tree_util.tree_flatten_with_path(state.opt_state)
+  named = {jax.tree_util.keystr(path): leaf for path, leaf in flat}
+  return {"step": state.step, "opt_state": named}
+
+
+def _saved_shapes(folder: str, item: str) -> Any:
+  """Metadata of the arrays of one item of a checkpoint."""
+  return ocp.PyTreeCheckpointHandler().metadata(pathlib.Path(folder, item)).tree
+
+
+def _flat(tree: Any) -> dict[tuple[str, ...], Any]:
+  return flax.traverse_util.flatten_dict(flax.core.unfreeze(tree))

@@ -1,0 +1,193 @@
+"""Device meshes, and shardings from the logical axes of parameters."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flax
+import jax
+import numpy as np
+from flax.linen import partitioning
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+LogicalAxisRules = Sequence[
+  tuple[str, str | tuple[str, ...] | None] | list[Any]
+]
+BATCH_AXES = ("data", "fsdp")
+
+# Earlier rules win. Activations carry "batch", so their "embed" stays whole;
+# parameters do not, so theirs is split over `fsdp` (ZeRO-3). With model > 1
+# the wide inner axes are split as in Megatron.
+LOGICAL_AXIS_RULES: LogicalAxisRules = (
+  ("batch", BATCH_AXES),
+  ("vocab", "model"),
+  ("mlp", "model"),
+  ("heads", "model"),
+  ("joined_kv", "model"),
+  ("embed", "fsdp"),
+)
+
+
+def make_mesh(
+  data: int = -1,
+  fsdp: int = 1,
+  model: int = 1,
+  devices: Sequence[Any] | None = None,
+) -> Mesh:
+  """Arranges the devices of all processes as (data, fsdp, model).
+
+  Args:
+    data: plain data parallelism; -1 takes all devices the others leave.
+    fsdp: data parallelism that also splits parameters and optimiser state.
+    model: tensor parallelism; keep it within one host's fast links.
+    devices: devices to use; all by default.
+
+  Returns:
+    A mesh with Auto axes, which linen's logical rules need.
+
+  Raises:
+    ValueError: if the sizes do not multiply to the number of devices.
+  """
+  devices = list(jax.devices() if devices is None else devices)
+  rest = fsdp * model
+  if data == -1 and rest > 0 and len(devices) % rest == 0:
+    data = len(devices) // rest
+  if min(data, fsdp, model) < 1 or data * rest != len(devices):
+    raise ValueError(
+      f"A mesh of data={data}, fsdp={fsdp}, model={model} does not cover "
+      f"{len(devices)} devices ({devices[0].platform}); set data=-1 and choose "
+      "fsdp * model as a divisor of the number of devices."
+    )
+  return jax.make_mesh(
+    (data, fsdp, model),
+    ("data", "fsdp", "model"),
+    axis_types=(AxisType.Auto,) * 3,
+    devices=devices,
+  )
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """Sharding of a value that every device holds whole."""
+  return NamedSharding(mesh, PartitionSpec())
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+  """Sharding of a batch: its first axis over data and fsdp."""
+  return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
+
+
+def parameter_shardings(
+  params: Mapping[str, Any],
+  params_axes: Mapping[str, Any] | None,
+  rules: LogicalAxisRules,
+  mesh: Mesh,
+) -> dict[str, Any]:
+  """Shardings of parameters from the axes they were born with.
+
+  An axis whose length the mesh does not divide stays whole: jit refuses uneven
+  shards, and a vocabulary of 710 should not stop a run on 4 devices.
+
+  Args:
+    params: (abstract) parameters as nested dicts.
+    params_axes: the `params_axes` collection of `param_with_axes`; without it
+      everything is replicated.
+    rules: (logical axis, mesh axis, axes or None) in order of precedence.
+    mesh: the mesh.
+
+  Returns:
+    `NamedSharding` for every parameter, same structure.
+
+  Raises:
+    ValueError: if a parameter's axes do not fit its rank.
+  """
+  flat_axes = {}
+  if params_axes is not None:
+    names = flax.core.unfreeze(
+      partitioning.get_axis_names(flax.core.freeze(params_axes))
+    )
+    flat_axes = flax.traverse_util.flatten_dict(names)
+  flat = flax.traverse_util.flatten_dict(flax.core.unfreeze(params))
+  rules = tuple((name, _as_axes(axes)) for name, axes in rules)
+  shardings = {}
+  for path, leaf in flat.items():
+    axes = flat_axes.get(path)
+    if axes is None:
+      shardings[path] = replicated(mesh)
+      continue
+    if len(axes) != len(leaf.shape):
+      raise ValueError(
+        f"Parameter {'/'.join(path)} has shape {tuple(leaf.shape)} but "
+        f"{len(axes)} logical axes {tuple(axes)}; give param_with_axes one "
+        "name per axis."
+      )
+    spec = partitioning.logical_to_mesh_axes(tuple(axes), rules)
+    shardings[path] = NamedSharding(
+      mesh, _divisible(spec or PartitionSpec(), leaf.shape, mesh)
+    )
+  return flax.traverse_util.unflatten_dict(shardings)
+
+
+def like_parameters(
+  tree: Any, params: Mapping[str, Any], shardings: Mapping[str, Any], mesh: Mesh
+) -> Any:
+  """Shardings of a tree that holds statistics of parameters.
+
+  Optimisers keep copies of the parameter tree (moments), or of its axes with
+  one left out (Adafactor's rows and columns), somewhere inside their state; a
+  leaf belongs to the parameter whose path its own path ends with.
+
+  Args:
+    tree: (abstract) optimiser state.
+    params: (abstract) parameters, nested dicts.
+    shardings: their shardings.
+    mesh: the mesh.
+
+  Returns:
+    Shardings with the structure of `tree`; replicated where no parameter fits.
+  """
+  shapes = flax.traverse_util.flatten_dict(params)
+  specs = flax.traverse_util.flatten_dict(shardings)
+
+  def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
+    keys: list[str] = []
+    for entry in reversed(path):
+      if not isinstance(entry, jax.tree_util.DictKey):
+        break
+      keys.insert(0, entry.key)
+    for start in range(len(keys)):
+      name = tuple(keys[start:])
+      if name in shapes:
+        return _statistic_sharding(leaf, shapes[name], specs[name], mesh)
+    return replicated(mesh)
+
+  return jax.tree_util.tree_map_with_path(sharding, tree)
+
+
+def _statistic_sharding(
+  leaf: Any, param: Any, sharding: NamedSharding, mesh: Mesh
+) -> NamedSharding:
+  """Sharding of one statistic of one parameter."""
+  shape, full = tuple(leaf.shape), tuple(param.shape)
+  if shape == full:
+    return sharding
+  spec = tuple(sharding.spec) + (None,) * (len(full) - len(sharding.spec))
+  for axis in range(len(full)):
+    if shape == full[:axis] + full[axis + 1 :]:
+      return NamedSharding(mesh, PartitionSpec(*spec[:axis], *spec[axis + 1 :]))
+  return replicated(mesh)
+
+
+def _as_axes(axes: Any) -> Any:
+  """Gin writes tuples of axes as lists; linen wants tuples."""
+  return tuple(axes) if isinstance(axes, list) else axes
+
+
+def _divisible(
+  spec: PartitionSpec, shape: Sequence[int], mesh: Mesh
+) -> PartitionSpec:
+  """Drops the mesh axes that do not divide their dimension."""
+  kept = []
+  for size, axes in zip(shape, spec, strict=False):
+    names = (axes,) if isinstance(axes, str) else tuple(axes or ())
+    shards = int(np.prod([mesh.shape[name] for name in names], initial=1))
+    kept.append(axes if names and size % shards == 0 else None)
+  return PartitionSpec(*kept)
