@@ -1,0 +1,1 @@
+"""The command `inksight-jax`: arguments here, work elsewhere."""

@@ -1,0 +1,179 @@
+"""`inksight-jax evaluate`: scores and pictures on held-out samples."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+HELP = "score a model on held-out samples, with controls and pictures"
+DESCRIPTION = """\
+Score a trained model on samples that it has not seen. Writes metrics.json
+(keys <task>/<metric>; each control, predictions against other samples' truths,
+as <metric>_shuffled), samples.png (input, true ink and predicted ink, coloured
+by order), worst.png and sample.gif.
+"""
+EPILOG = """\
+examples:
+  inksight-jax evaluate --model_dir=runs/mine
+  inksight-jax evaluate --model_dir=runs/mine --split=validation --samples=64
+  inksight-jax evaluate --model_dir=runs/mine --cache=caches/unipen --json
+"""
+# What the table shows, in this order; metrics.json has everything.
+COLUMNS = (
+  "samples",
+  "cer",
+  "exact_match",
+  "aiou",
+  "ldtw",
+  "chamfer",
+  "stroke_count_error",
+  "token_accuracy",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the arguments of `evaluate`."""
+  parser.add_argument(
+    "--model_dir", required=True, metavar="DIR", help="a trained model"
+  )
+  parser.add_argument(
+    "--output_dir",
+    metavar="DIR",
+    help="where the files go (default: the model directory)",
+  )
+  parser.add_argument(
+    "--split",
+    default="test",
+    choices=("test", "validation", "train"),
+    help="(default: %(default)s)",
+  )
+  parser.add_argument(
+    "--samples",
+    type=int,
+    default=256,
+    metavar="N",
+    help="samples of each task (default: %(default)s)",
+  )
+  parser.add_argument(
+    "--pictures",
+    type=int,
+    default=16,
+    metavar="N",
+    help="samples of each task on a picture sheet (default: %(default)s)",
+  )
+  parser.add_argument(
+    "--cache",
+    metavar="DIR",
+    help="array shards of the same tasks; by default the examples are built "
+    "from the data set",
+  )
+  parser.add_argument(
+    "--path",
+    metavar="PATH",
+    help="where the data set lies, if not where training found it",
+  )
+  parser.add_argument(
+    "--step", type=int, metavar="N", help="checkpoint; the latest by default"
+  )
+  parser.add_argument(
+    "--seed",
+    type=int,
+    default=0,
+    metavar="N",
+    help="which samples, and the pairs of the control (default: %(default)s)",
+  )
+  parser.add_argument(
+    "--batch_size",
+    type=int,
+    default=32,
+    metavar="N",
+    help="images decoded together (default: %(default)s)",
+  )
+  parser.add_argument(
+    "--json", action="store_true", help="print the metrics as JSON"
+  )
+  parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+  """Evaluates; returns the exit code."""
+  import dataclasses
+  import time
+
+  from inksight_jax.inference import evaluation, held_out, pictures, predictor
+
+  start = time.perf_counter()
+  model = predictor.load(args.model_dir, args.step, args.batch_size)
+  tasks = model.tasks
+  if args.path is not None:
+    tasks = dataclasses.replace(tasks, path=args.path)
+  samples = held_out.held_out_samples(
+    tasks, args.split, args.samples, args.seed, args.cache
+  )
+  result = evaluation.evaluate(model, samples, args.seed)
+  output_dir = args.output_dir or args.model_dir
+  os.makedirs(output_dir, exist_ok=True)
+  files = pictures.write_pictures(result, tasks, output_dir, args.pictures)
+  metrics = result.metrics | {
+    "split": args.split,
+    "wall_seconds": round(time.perf_counter() - start, 3),
+  }
+  write_metrics(os.path.join(output_dir, "metrics.json"), metrics)
+  if args.json:
+    print(json.dumps(metrics, indent=2))
+  else:
+    print(table(metrics))
+    print(f"{output_dir}: {', '.join(['metrics.json', *files])}")
+  return 0
+
+
+def write_metrics(path: str, metrics: Mapping[str, Any]) -> None:
+  """Writes metrics.json, whole or not at all."""
+  partial = f"{path}.partial"
+  with open(partial, "w", encoding="utf-8") as file:
+    json.dump(dict(metrics), file, indent=2)
+    file.write("\n")
+  os.replace(partial, path)
+
+
+def table(metrics: Mapping[str, Any]) -> str:
+  """The metrics people look at first: one row per task and its control.
+
+  Args:
+    metrics: by `<task>/<metric>`.
+
+  Returns:
+    Lines of text, columns aligned.
+  """
+  tasks = list(dict.fromkeys(k.split("/")[0] for k in metrics if "/" in k))
+  columns = [c for c in COLUMNS if any(f"{t}/{c}" in metrics for t in tasks)]
+  rows = [["", *columns]]
+  for task in tasks:
+    rows.append([task, *_numbers(metrics, task, columns, "")])
+    control = _numbers(metrics, task, columns, "_shuffled")
+    if any(control):
+      rows.append(["  shuffled control", *control])
+  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  lines = [
+    "  ".join(
+      [row[0].ljust(widths[0])]
+      + [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]
+    ).rstrip()
+    for row in rows
+  ]
+  return "\n".join(
+    [*lines, f"step {metrics['step']}, {metrics['wall_seconds']:.1f} s"]
+  )
+
+
+def _numbers(
+  metrics: Mapping[str, Any], task: str, columns: list[str], suffix: str
+) -> list[str]:
+  values = [metrics.get(f"{task}/{column}{suffix}") for column in columns]
+  return [
+    "" if v is None else str(v) if isinstance(v, int) else f"{v:.3f}"
+    for v in values
+  ]

@@ -1,0 +1,1 @@
+"""A trained model directory: predictions, result files and evaluation."""

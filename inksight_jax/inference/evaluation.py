@@ -1,0 +1,223 @@
+"""Scores of a model on held-out samples, each beside its control.
+
+Keys are `<task>/<metric>`:
+
+- tasks that write text: `cer`, `wer`, `exact_match`; and `exact_match_digits`,
+  `exact_match_lowercase`, `exact_match_other` (and `cer_...`) where the true
+  texts fall into more than one of these classes;
+- tasks that write ink: `aiou`, `ldtw`, `dtw`, `chamfer`, `stroke_count_error`,
+  `empty`, in pixels of the token canvas;
+- all: `token_accuracy` and `loss` (the true tokens before each are given),
+  `truncated` (share of answers that hit the length limit), `samples`.
+
+`<metric>_shuffled` scores each prediction against another sample's truth.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from inksight_jax.inference.held_out import Sample
+from inksight_jax.inference.predictor import Predictor
+from inksight_jax.ink.types import Ink
+from inksight_jax.metrics.summary import InkEvaluation, TextEvaluation
+from inksight_jax.metrics.text import character_error_rate, exact_match
+from inksight_jax.pipeline.examples import stack, to_model_features
+from inksight_jax.pipeline.spec import task_info
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+  """Prediction for one sample.
+
+  Attributes:
+    sample: the sample.
+    text: recognised text; empty for tasks that write none.
+    ink: traced ink on the canvas; empty for tasks that write none.
+    truncated: whether the answer hit the length limit.
+    scores: scores of this sample alone, by metric.
+  """
+
+  sample: Sample
+  text: str
+  ink: Ink
+  truncated: bool
+  scores: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+  """Result of an evaluation.
+
+  Attributes:
+    metrics: numbers by key, see the module; and `step`, `samples` (over all
+      tasks), `seed`, `canvas` (pixels) and `wall_seconds`.
+    outcomes: every prediction, by task.
+  """
+
+  metrics: dict[str, float | int]
+  outcomes: dict[str, list[Outcome]]
+
+
+def evaluate(
+  predictor: Predictor,
+  samples: Mapping[str, Sequence[Sample]],
+  seed: int = 0,
+) -> Evaluation:
+  """Predicts and scores samples.
+
+  Args:
+    predictor: the model.
+    samples: by task, as `held_out_samples` draws them.
+    seed: fixes the shuffled controls.
+
+  Raises:
+    ValueError: a task has no samples.
+  """
+  start = time.perf_counter()
+  metrics: dict[str, float | int] = {}
+  outcomes: dict[str, list[Outcome]] = {}
+  for task, chosen in samples.items():
+    scores, outcomes[task] = evaluate_task(predictor, task, chosen, seed)
+    metrics |= {f"{task}/{name}": value for name, value in scores.items()}
+  metrics |= {
+    "step": predictor.step,
+    "samples": sum(map(len, samples.values())),
+    "seed": seed,
+    "canvas": predictor.tasks.canvas,
+    "wall_seconds": round(time.perf_counter() - start, 3),
+  }
+  return Evaluation(metrics, outcomes)
+
+
+def evaluate_task(
+  predictor: Predictor, task: str, samples: Sequence[Sample], seed: int
+) -> tuple[dict[str, float], list[Outcome]]:
+  """Predicts and scores samples of one task.
+
+  Args:
+    predictor: the model.
+    task: task name.
+    samples: of this task.
+    seed: fixes the shuffled controls.
+
+  Returns:
+    (numbers by metric, every prediction).
+
+  Raises:
+    ValueError: there are no samples.
+  """
+  if not samples:
+    raise ValueError(f"There is no sample of {task!r} to evaluate.")
+  info = task_info(task)
+  texts = TextEvaluation(seed)
+  inks = InkEvaluation(predictor.tasks.canvas, seed=seed)
+  outcomes = []
+  for sample, (text, ink, truncated) in zip(
+    samples, predict_samples(predictor, samples), strict=True
+  ):
+    scores: dict[str, float] = {}
+    if info.writes_text:
+      scores |= texts.add(sample.text, text)
+    if info.writes_ink:
+      scores |= inks.add(sample.ink, ink)
+    outcomes.append(Outcome(sample, text, ink, truncated, scores))
+  metrics = texts.result() if info.writes_text else {}
+  metrics |= by_class(texts.truths, texts.predictions)
+  metrics |= inks.result() if info.writes_ink else {}
+  metrics |= teacher_forced(predictor, samples)
+  metrics["truncated"] = float(np.mean([o.truncated for o in outcomes]))
+  metrics["samples"] = len(samples)
+  return metrics, outcomes
+
+
+def predict_samples(
+  predictor: Predictor, samples: Sequence[Sample]
+) -> list[tuple[str, Ink, bool]]:
+  """(text, ink on the canvas, truncated) for each sample.
+
+  What a task does not write is left out: ink tokens in the answer of a task
+  that only reads count for nothing.
+  """
+  answers = predictor.answer(
+    [sample.example.image for sample in samples],
+    [sample.example.inputs for sample in samples],
+  )
+  predictions = []
+  for sample, answer in zip(samples, answers, strict=True):
+    info = task_info(sample.task)
+    decoded = predictor.tasks.vocabulary.decode(answer.tokens)
+    predictions.append(
+      (
+        decoded.text if info.writes_text else "",
+        decoded.ink if info.writes_ink else Ink(),
+        not decoded.ended,
+      )
+    )
+  return predictions
+
+
+def text_class(text: str) -> str:
+  """Class by which recognition is broken down: digits, lowercase or other."""
+  if text.isdecimal():
+    return "digits"
+  if text.isalpha() and text.islower():
+    return "lowercase"
+  return "other"
+
+
+def by_class(
+  truths: Sequence[str], predictions: Sequence[str]
+) -> dict[str, float]:
+  """`exact_match_<class>` and `cer_<class>`, where classes are mixed.
+
+  Args:
+    truths: true texts.
+    predictions: recognised texts, in the same order.
+
+  Returns:
+    Nothing where all truths are of one class.
+  """
+  classes: dict[str, list[int]] = collections.defaultdict(list)
+  for index, truth in enumerate(truths):
+    classes[text_class(truth)].append(index)
+  if len(classes) < 2:
+    return {}
+  scores: dict[str, float] = {}
+  for name, rows in sorted(classes.items()):
+    chosen = [truths[i] for i in rows], [predictions[i] for i in rows]
+    scores[f"exact_match_{name}"] = exact_match(*chosen)
+    scores[f"cer_{name}"] = character_error_rate(*chosen)
+    scores[f"samples_{name}"] = len(rows)
+  return scores
+
+
+def teacher_forced(
+  predictor: Predictor, samples: Sequence[Sample]
+) -> dict[str, float]:
+  """`token_accuracy` and `loss` with the true tokens before each given."""
+  totals: dict[str, Any] = {}
+  size = min(predictor.batch_size, len(samples))
+  for first in range(0, len(samples), size):
+    features = [
+      to_model_features(sample.example, predictor.tasks)
+      for sample in samples[first : first + size]
+    ]
+    batch = stack(features + features[:1] * (size - len(features)))
+    # Rows that only fill up the batch weigh nothing.
+    batch["decoder_loss_weights"][len(features) :] = 0
+    metrics = predictor.score(batch)
+    totals = {
+      name: totals[name].merge(metrics[name]) if totals else metrics[name]
+      for name in ("accuracy", "loss")
+    }
+  return {
+    "token_accuracy": float(totals["accuracy"].compute()),
+    "loss": float(totals["loss"].compute()),
+  }

@@ -1,0 +1,117 @@
+"""Reading pictures that people bring: any format, any state.
+
+Every refusal is a ValueError that says what is wrong with the file.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# A 60-megapixel photo passes; the decoded picture and one copy stay well
+# below 1 GB.
+MAX_PIXELS = 80_000_000
+
+ImageLike = str | os.PathLike[str] | NDArray[Any] | Image.Image
+
+
+def read_image(source: ImageLike) -> NDArray[np.uint8]:
+  """Reads a picture as RGB.
+
+  The camera's orientation (EXIF) is applied, transparency is laid on white,
+  and of an animation the first frame is taken.
+
+  Args:
+    source: a path; a Pillow image; or uint8[height, width], [height, width, 3]
+      RGB or [height, width, 4] RGBA.
+
+  Returns:
+    uint8[height, width, 3].
+
+  Raises:
+    ValueError: the file is absent, empty, cut off, no picture, or has more
+      than MAX_PIXELS pixels; the array is of another type or shape.
+  """
+  if isinstance(source, np.ndarray):
+    return _from_array(source)
+  if isinstance(source, Image.Image):
+    return _to_rgb(source, "the image")
+  path = os.fspath(source)
+  if not os.path.isfile(path):
+    kind = "a folder" if os.path.isdir(path) else "absent"
+    raise ValueError(f"{path} is {kind}, not a picture.")
+  if not os.path.getsize(path):
+    raise ValueError(f"{path} is empty (0 bytes).")
+  try:
+    with warnings.catch_warnings():
+      # Our own limit, checked below, has the clearer words; broken metadata is
+      # no reason to refuse a picture.
+      warnings.simplefilter("ignore")
+      with Image.open(path) as image:
+        return _to_rgb(image, path)
+  except UnidentifiedImageError as error:
+    raise ValueError(
+      f"{path} is not a picture in a known format (JPEG, PNG, TIFF, WebP, ...)."
+    ) from error
+  except Image.DecompressionBombError as error:
+    raise ValueError(_too_large(path, str(error))) from error
+  except (OSError, SyntaxError, EOFError) as error:
+    # Pillow raises SyntaxError over a damaged PNG or TIFF.
+    raise ValueError(f"{path} is damaged or cut off: {error}.") from error
+
+
+def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
+  width, height = image.size
+  if width * height > MAX_PIXELS:
+    raise ValueError(_too_large(name, f"{width} x {height}"))
+  image = ImageOps.exif_transpose(image)
+  if image.mode.startswith("I") or image.mode == "F":
+    # Scanners write 16 bits; Pillow's own conversion would clip, not scale.
+    values = np.asarray(image)
+    top = 255.0 if values.max(initial=0) <= 255 else 65535.0
+    scaled = np.multiply(values, 255.0 / top, dtype=np.float32)
+    grey = np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+  if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+    image = _on_white(image.convert("RGBA"))
+  return np.asarray(image.convert("RGB"))
+
+
+def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+  if array.dtype != np.uint8:
+    raise ValueError(
+      f"An image array must be uint8, 0 to 255; got {array.dtype}. For values "
+      "in 0..1 use (image * 255).astype(np.uint8)."
+    )
+  if array.ndim not in (2, 3) or not array.size:
+    raise ValueError(
+      "An image array must be [height, width], or [height, width, 3 or 4] and "
+      f"not empty; got shape {array.shape}."
+    )
+  if array.ndim == 2:
+    return np.repeat(array[:, :, None], 3, axis=2)
+  if array.shape[2] == 4:
+    return np.asarray(_on_white(Image.fromarray(array)))
+  if array.shape[2] != 3:
+    raise ValueError(
+      f"An image has 3 (RGB) or 4 (RGBA) channels; got shape {array.shape}."
+    )
+  return array
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+  paper = Image.new("RGB", image.size, (255, 255, 255))
+  paper.paste(image, mask=image.getchannel("A"))
+  return paper
+
+
+def _too_large(name: str, size: str) -> str:
+  return (
+    f"{name} is too large: {size} pixels, {MAX_PIXELS // 10**6} megapixels at "
+    "most; crop or shrink it first."
+  )

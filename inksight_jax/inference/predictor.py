@@ -1,0 +1,365 @@
+"""A trained model that reads pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import jax
+import numpy as np
+from flax.linen import partitioning
+from numpy.typing import NDArray
+
+from inksight_jax.inference import recipe
+from inksight_jax.inference.images import ImageLike, read_image
+from inksight_jax.inference.results import Result
+from inksight_jax.ink.normalize import Placement
+from inksight_jax.ink.types import Ink
+from inksight_jax.models.sequence_to_sequence import SequenceToSequence
+from inksight_jax.networks.decoding import DecodeConfig
+from inksight_jax.pipeline.spec import InkSightTasks, prompt_ids, task_info
+from inksight_jax.rendering.letterbox import Padding, letterbox
+from inksight_jax.text.codecs import PAD_ID
+from inksight_jax.training import checkpoints
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+  """An image as the model sees it.
+
+  Attributes:
+    image: uint8[image_size, image_size, 3].
+    placement: maps pixels of the source to pixels of `image`.
+    width: of the source, pixels.
+    height: of the source, pixels.
+    source: the source image where it is kept.
+  """
+
+  image: NDArray[np.uint8]
+  placement: Placement
+  width: int
+  height: int
+  source: NDArray[np.uint8] | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Answer:
+  """Decoded tokens of one example.
+
+  Attributes:
+    tokens: int32[tokens], EOS included if there was one, no padding.
+    log_probs: float32[tokens].
+  """
+
+  tokens: NDArray[np.int32]
+  log_probs: NDArray[np.float32]
+
+  @property
+  def confidence(self) -> float:
+    """Geometric mean of the token probabilities, 0 to 1."""
+    return float(np.exp(self.log_probs.mean())) if len(self.tokens) else 0.0
+
+
+class Predictor:
+  """Derenders and recognises images of single words.
+
+  Attributes:
+    model: the model object.
+    params: its parameters; may be replaced by others of the same shapes.
+    tasks: sizes, prompts and vocabulary that the model was trained with.
+    step: training step of the parameters.
+    batch_size: largest number of images decoded together.
+  """
+
+  def __init__(
+    self,
+    model: SequenceToSequence,
+    params: Any,
+    tasks: InkSightTasks,
+    step: int = 0,
+    batch_size: int = 32,
+    decode_config: DecodeConfig | None = None,
+  ) -> None:
+    """Binds a model to its parameters; compiles at the first prediction.
+
+    Args:
+      model: the model object.
+      params: nested dict of arrays.
+      tasks: as in training.
+      step: training step of the parameters.
+      batch_size: largest number of images decoded together.
+      decode_config: how to decode; the model's own, else greedy up to the
+        target length of the tasks.
+
+    Raises:
+      ValueError: `batch_size` is not positive.
+    """
+    if batch_size < 1:
+      raise ValueError(f"`batch_size` must be at least 1; got {batch_size}.")
+    self.model = model
+    self.params = params
+    self.tasks = tasks
+    self.step = step
+    self.batch_size = batch_size
+    config = decode_config or model.decode_config
+    if config is None:
+      config = DecodeConfig(max_length=tasks.target_length)
+
+    def decode(
+      params: Any, batch: dict[str, jax.Array], key: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+      # The batch is small and lies on one device, whatever the mesh of a
+      # training around us.
+      with partitioning.axis_rules(()):
+        decoded = model.decode_batch(params, batch, key, config)
+      return (
+        decoded.tokens[:, 0],
+        decoded.log_probs[:, 0],
+        decoded.lengths[:, 0],
+      )
+
+    def score(params: Any, batch: dict[str, jax.Array]) -> Any:
+      with partitioning.axis_rules(()):
+        return model.eval_fn(params, batch)[1]
+
+    self._decode = jax.jit(decode)
+    self._score = jax.jit(score)
+
+  def derender(self, image: ImageLike, text: str | None = None) -> Result:
+    """Traces the ink of an image.
+
+    Args:
+      image: path, uint8 array or Pillow image of one word.
+      text: what is written, if known; it guides the tracing.
+
+    Raises:
+      ValueError: the image cannot be read.
+    """
+    if text is None:
+      return self.predict([image], "derender")[0]
+    return self.predict([image], "derender_with_text", [text])[0]
+
+  def recognize(self, image: ImageLike) -> Result:
+    """Reads the text of an image.
+
+    Args:
+      image: path, uint8 array or Pillow image of one word.
+
+    Raises:
+      ValueError: the image cannot be read, or the model was trained for no
+        task that only reads.
+    """
+    # Photos are what the image task was trained on; rendered ink comes second.
+    for task in ("recognize_image", "recognize_ink"):
+      if task in self.tasks.rates:
+        return self.predict([image], task)[0]
+    raise ValueError(
+      "This model was trained for no recognise task, only for "
+      f"{', '.join(self.tasks.tasks)}."
+    )
+
+  def recognize_and_derender(self, image: ImageLike) -> Result:
+    """Reads the text of an image, then traces its ink.
+
+    Args:
+      image: path, uint8 array or Pillow image of one word.
+
+    Raises:
+      ValueError: the image cannot be read.
+    """
+    return self.predict([image], "recognize_and_derender")[0]
+
+  def predict(
+    self,
+    images: Sequence[ImageLike],
+    task: str,
+    texts: Sequence[str] | None = None,
+  ) -> list[Result]:
+    """Predicts many images, `batch_size` at a time.
+
+    Args:
+      images: paths, uint8 arrays or Pillow images, of one word each.
+      task: a task name, see `pipeline.spec.TASK_PROMPTS`.
+      texts: what is written in each image, for `derender_with_text`.
+
+    Returns:
+      One result per image, in order, each with its image.
+
+    Raises:
+      ValueError: an image cannot be read; the task is unknown or was not
+        trained; texts are missing or too long.
+    """
+    self.check_task(task)
+    prepared = [self.prepare(image, keep=True) for image in images]
+    return self.predict_prepared(prepared, task, texts)
+
+  def prepare(self, image: ImageLike, keep: bool = False) -> Prepared:
+    """Reads an image and shrinks it to what the model sees.
+
+    Args:
+      image: path, uint8 array or Pillow image.
+      keep: whether to keep the source image too.
+
+    Raises:
+      ValueError: the image cannot be read.
+    """
+    source = read_image(image)
+    # Checked by InkSightTasks to be one of the three.
+    padding = cast(Padding, self.tasks.padding)
+    small, placement = letterbox(source, self.tasks.image_size, padding)
+    height, width = source.shape[:2]
+    return Prepared(small, placement, width, height, source if keep else None)
+
+  def predict_prepared(
+    self,
+    prepared: Sequence[Prepared],
+    task: str,
+    texts: Sequence[str] | None = None,
+  ) -> list[Result]:
+    """`predict` for images that `prepare` has read."""
+    self.check_task(task)
+    texts = self._texts(texts, task, len(prepared))
+    inputs = [self._inputs(task, text) for text in texts]
+    answers = self.answer([p.image for p in prepared], inputs)
+    return [
+      self._result(answer, image, task, text)
+      for answer, image, text in zip(answers, prepared, texts, strict=True)
+    ]
+
+  def answer(
+    self,
+    images: Sequence[NDArray[np.uint8]],
+    inputs: Sequence[Sequence[int] | NDArray[np.int32]],
+  ) -> list[Answer]:
+    """Decodes model inputs.
+
+    Args:
+      images: uint8[image_size, image_size, 3] each.
+      inputs: prompt ids of each, at most `input_length`.
+
+    Returns:
+      One answer per image.
+    """
+    answers: list[Answer] = []
+    for first in range(0, len(images), self.batch_size):
+      rows = slice(first, first + self.batch_size)
+      answers += self._answer_batch(images[rows], inputs[rows])
+    return answers
+
+  def score(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Teacher-forced clu metrics of a batch of model features."""
+    return jax.device_get(self._score(self.params, dict(batch)))
+
+  def check_task(self, task: str) -> None:
+    """Raises a ValueError if the model was not trained for a task."""
+    task_info(task)
+    if task not in self.tasks.rates:
+      raise ValueError(
+        f"This model was not trained for {task!r}, only for "
+        f"{', '.join(self.tasks.tasks)}."
+      )
+
+  def canvas_to_source(self, ink: Ink, prepared: Prepared) -> Ink:
+    """Moves ink from the token canvas to pixels of the source image."""
+    scale = self.tasks.image_size / self.tasks.canvas
+    return prepared.placement.invert(ink.scaled(scale))
+
+  def _texts(
+    self, texts: Sequence[str] | None, task: str, count: int
+  ) -> list[str]:
+    wanted = task_info(task).text_in_prompt
+    if not wanted:
+      return [""] * count
+    if texts is None or len(texts) != count:
+      raise ValueError(
+        f"{task!r} is told the text of each image: {count} texts are needed, "
+        f"got {0 if texts is None else len(texts)}."
+      )
+    return list(texts)
+
+  def _inputs(self, task: str, text: str) -> list[int]:
+    ids = prompt_ids(task, text, self.tasks.vocabulary)
+    if len(ids) > self.tasks.input_length:
+      raise ValueError(
+        f"The text {text[:40]!r} makes a prompt of {len(ids)} tokens; this "
+        f"model takes {self.tasks.input_length}."
+      )
+    return ids
+
+  def _answer_batch(
+    self,
+    images: Sequence[NDArray[np.uint8]],
+    inputs: Sequence[Sequence[int] | NDArray[np.int32]],
+  ) -> list[Answer]:
+    # Batch sizes are powers of two, to compile a handful of programs only.
+    # Rows are filled up with copies: they end when their originals do.
+    count = len(images)
+    size = min(1 << (count - 1).bit_length(), self.batch_size)
+    rows = [*range(count), *[0] * (size - count)]
+    tokens = np.full((size, self.tasks.input_length), PAD_ID, np.int32)
+    for row, source in enumerate(rows):
+      tokens[row, : len(inputs[source])] = inputs[source]
+    batch = {
+      "encoder_input_image": np.stack([images[row] for row in rows]),
+      "encoder_input_tokens": tokens,
+    }
+    ids, log_probs, lengths = jax.device_get(
+      self._decode(self.params, batch, jax.random.PRNGKey(0))
+    )
+    return [
+      Answer(ids[row, : lengths[row]], log_probs[row, : lengths[row]])
+      for row in range(count)
+    ]
+
+  def _result(
+    self, answer: Answer, prepared: Prepared, task: str, text: str
+  ) -> Result:
+    info = task_info(task)
+    decoded = self.tasks.vocabulary.decode(answer.tokens)
+    ink = self.canvas_to_source(decoded.ink, prepared)
+    return Result(
+      task=task,
+      text=decoded.text if info.writes_text else text,
+      ink=ink if info.writes_ink else Ink(),
+      confidence=answer.confidence,
+      tokens=answer.tokens,
+      log_probs=answer.log_probs,
+      truncated=not decoded.ended,
+      empty=(info.writes_ink and not decoded.ink)
+      or (info.writes_text and not decoded.text),
+      width=prepared.width,
+      height=prepared.height,
+      image=prepared.source,
+    )
+
+
+def load(
+  model_dir: str | os.PathLike[str],
+  step: int | None = None,
+  batch_size: int = 32,
+) -> Predictor:
+  """Opens a model directory.
+
+  gin holds one configuration per process: loading replaces it.
+
+  Args:
+    model_dir: folder that training wrote.
+    step: which checkpoint; the latest by default.
+    batch_size: largest number of images decoded together.
+
+  Raises:
+    ValueError: the folder holds no (such) trained model.
+  """
+  # The checkpoint first: it tells a wrong folder quickest.
+  folder = checkpoints.checkpoint_folder(os.fspath(model_dir), step)
+  loaded = recipe.read(model_dir)
+  params = jax.device_put(checkpoints.load_params(folder))
+  return Predictor(
+    loaded.model,
+    params,
+    loaded.tasks,
+    step=int(os.path.basename(folder)),
+    batch_size=batch_size,
+  )
