@@ -8,7 +8,9 @@ RUN := runs/quickstart
 .PHONY: quickstart test lint venv clean
 
 quickstart: $(VENV)/.installed
-	$(BIN)/inksight-jax quickstart --output_dir=$(RUN)
+	$(BIN)/inksight-jax train --model_dir=$(RUN) --resume \
+	  --gin_file=gin/recipes/inksight_quickstart.gin
+	$(BIN)/inksight-jax evaluate --model_dir=$(RUN)
 
 test: $(VENV)/.dev
 	JAX_PLATFORMS=cpu $(BIN)/python -m pytest -n 2

@@ -58,15 +58,20 @@ RULES = {
   "metrics": rule("ink", "numpy rapidfuzz jiwer"),
   "rendering": rule("ink", "numpy cv2 PIL HersheyFonts"),
   "datasets": rule("ink rendering", "numpy", "tensorflow_datasets cv2 PIL"),
-  "pipeline": rule("ink text rendering datasets", "numpy seqio tensorflow"),
-  "tasks": rule("pipeline metrics", "numpy seqio"),
+  "pipeline": rule(
+    "ink text rendering datasets", "numpy seqio tensorflow", "cv2"
+  ),
+  # TensorFlow for the dtypes of features, the vocabulary for decoded answers.
+  "tasks": rule("pipeline metrics text.vocabulary", "numpy seqio tensorflow"),
   "networks": rule("", "jax flax numpy"),
   "models": rule("networks", "jax flax optax clu.metrics numpy"),
   "training": rule(
     "models", "jax flax optax orbax clu gin numpy tensorboardX tqdm"
   ),
+  # Of the pipeline only what builds examples without TensorFlow.
   "inference": rule(
-    "ink text rendering networks models training metrics pipeline.spec",
+    "ink text rendering networks models training metrics pipeline.spec "
+    "pipeline.examples pipeline.shards",
     "jax flax numpy cv2 PIL gin",
   ),
   "interop": rule(
@@ -191,6 +196,10 @@ def size_violations(path: str, source: str) -> list[str]:
   limit = MAX_LOOP_LINES if path == LOOP else MAX_FUNCTION_LINES
   for node in functions_of(ast.parse(source)):
     lines = (node.end_lineno or node.lineno) - node.lineno + 1
+    # A long docstring of a public function does not make its code longer.
+    if ast.get_docstring(node) is not None:
+      first = node.body[0]
+      lines -= (first.end_lineno or first.lineno) - first.lineno + 1
     if lines > limit:
       bad.append(
         f"{path}:{node.lineno}: {node.name} has {lines} lines, more than "
@@ -262,6 +271,8 @@ def report(violations: list[str]) -> None:
     ("inksight_jax/plots.py", "import matplotlib.pyplot as plt"),
     ("inksight_jax/unheard/a.py", "import numpy"),
     ("tasks/a.py", "from inksight_jax.models import losses"),
+    ("tasks/a.py", "from inksight_jax.text import codecs"),
+    ("inksight_jax/pipeline/sources.py", "import cv2"),
   ],
 )
 def test_a_planted_import_is_found(path: str, source: str):
@@ -280,6 +291,9 @@ def test_a_planted_import_is_found(path: str, source: str):
     ("inksight_jax/pipeline/sources.py", "import seqio"),
     ("inksight_jax/pipeline/spec.py", "def f():\n  import seqio"),
     ("inksight_jax/inference/a.py", "from inksight_jax.pipeline import spec"),
+    ("inksight_jax/inference/a.py", "from inksight_jax.pipeline import shards"),
+    ("inksight_jax/pipeline/shards.py", "def f():\n  import cv2"),
+    ("tasks/a.py", "from inksight_jax.text.vocabulary import Vocabulary"),
     ("inksight_jax/interop/a.py", "def f():\n  import tensorflow"),
     ("inksight_jax/cli/a.py", "import tensorflow"),
     (
@@ -330,6 +344,11 @@ def test_planted_lengths_are_found():
   long = "def f():\n" + "  pass\n" * 80
   assert len(size_violations("inksight_jax/a.py", long)) == 1
   assert size_violations(LOOP, long) == []
+  docstring = '  """' + "Words.\n" * 80 + '  """\n'
+  short = "def f():\n" + docstring + "  pass\n" * 79
+  assert size_violations("inksight_jax/a.py", short) == []
+  too_long = short + "  pass\n"
+  assert len(size_violations("inksight_jax/a.py", too_long)) == 1
   assert len(size_violations("inksight_jax/a.py", "x = 1\n" * 401)) == 1
   assert size_violations("inksight_jax/a.py", "x = 1\n" * 400) == []
 

@@ -5,20 +5,23 @@ import os
 # Before JAX is imported anywhere.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
-if "xla_force_host_platform_device_count" not in os.environ.get(
-  "XLA_FLAGS", ""
-):
-  os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "")
-    + " --xla_force_host_platform_device_count=8"
-  ).strip()
+# Eight emulated devices. Tests compile much and run little, so the compiler is
+# told not to try hard.
+os.environ["XLA_FLAGS"] = " ".join(
+  [
+    os.environ.get("XLA_FLAGS", ""),
+    "--xla_force_host_platform_device_count=8",
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+  ]
+).strip()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import pathlib  # noqa: E402
+import pathlib
 
-import beartype  # noqa: E402, F401  (named in the hook below)
-import pytest  # noqa: E402
-from jaxtyping import install_import_hook  # noqa: E402
+import beartype  # noqa: F401  (named in the hook below)
+import pytest
+from jaxtyping import install_import_hook
 
 # Kept alive for the whole run: every shape annotation of these packages is
 # checked at each call.

@@ -234,8 +234,8 @@ def parse_options(words: list[str]) -> dict[str, Any]:
     if name == "categories":
       options[name] = tuple(value.split(","))
       continue
-    parts = tuple(_literal(part) for part in value.split(","))
-    options[name] = parts if len(parts) > 1 else parts[0]
+    parts = [_literal(part) for part in value.split(",")]
+    options[name] = tuple(parts) if len(parts) > 1 else parts[0]
   return options
 
 

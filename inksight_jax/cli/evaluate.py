@@ -104,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
   import time
 
   from inksight_jax.inference import evaluation, held_out, pictures, predictor
+  from inksight_jax.pipeline.spec import write_text
 
   start = time.perf_counter()
   model = predictor.load(args.model_dir, args.step, args.batch_size)
@@ -121,22 +122,16 @@ def run(args: argparse.Namespace) -> int:
     "split": args.split,
     "wall_seconds": round(time.perf_counter() - start, 3),
   }
-  write_metrics(os.path.join(output_dir, "metrics.json"), metrics)
+  write_text(
+    os.path.join(output_dir, "metrics.json"),
+    json.dumps(metrics, indent=2) + "\n",
+  )
   if args.json:
     print(json.dumps(metrics, indent=2))
   else:
     print(table(metrics))
     print(f"{output_dir}: {', '.join(['metrics.json', *files])}")
   return 0
-
-
-def write_metrics(path: str, metrics: Mapping[str, Any]) -> None:
-  """Writes metrics.json, whole or not at all."""
-  partial = f"{path}.partial"
-  with open(partial, "w", encoding="utf-8") as file:
-    json.dump(dict(metrics), file, indent=2)
-    file.write("\n")
-  os.replace(partial, path)
 
 
 def table(metrics: Mapping[str, Any]) -> str:

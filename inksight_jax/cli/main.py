@@ -11,10 +11,9 @@ import sys
 from collections.abc import Sequence
 
 from inksight_jax import __version__
-from inksight_jax.cli import data, evaluate, predict, quickstart, train
+from inksight_jax.cli import data, evaluate, predict, train
 
 VERBS = {
-  "quickstart": quickstart,
   "train": train,
   "evaluate": evaluate,
   "predict": predict,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,7 +20,7 @@ from inksight_jax.ink.types import Ink
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
 from inksight_jax.networks.decoding import DecodeConfig
 from inksight_jax.pipeline.spec import InkSightTasks, prompt_ids, task_info
-from inksight_jax.rendering.letterbox import Padding, letterbox
+from inksight_jax.rendering.letterbox import letterbox
 from inksight_jax.text.codecs import PAD_ID
 from inksight_jax.training import checkpoints
 
@@ -206,9 +206,9 @@ class Predictor:
       ValueError: the image cannot be read.
     """
     source = read_image(image)
-    # Checked by InkSightTasks to be one of the three.
-    padding = cast(Padding, self.tasks.padding)
-    small, placement = letterbox(source, self.tasks.image_size, padding)
+    small, placement = letterbox(
+      source, self.tasks.image_size, self.tasks.padding
+    )
     height, width = source.shape[:2]
     return Prepared(small, placement, width, height, source if keep else None)
 

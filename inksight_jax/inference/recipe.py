@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import gin
+
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
 from inksight_jax.pipeline.spec import InkSightTasks, write_text
 from inksight_jax.text.vocabulary import Vocabulary

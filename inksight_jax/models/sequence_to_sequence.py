@@ -1,7 +1,7 @@
 """The model object of every network that reads features and emits tokens."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 from clu import metrics as clu_metrics
@@ -157,7 +157,7 @@ class SequenceToSequence:
     num_tokens = jnp.sum(counted)
     rows = jnp.any(counted, axis=-1)
     exact = rows & jnp.all(correct | ~counted, axis=-1)
-    metrics = {
+    metrics: Metrics = {
       "loss": _average(loss_sum, weight_sum),
       "z_loss": _average(z_loss_sum, weight_sum),
       "accuracy": _average(jnp.sum(correct & counted), num_tokens),
@@ -298,15 +298,17 @@ class SequenceToSequence:
     self, params: Params, batch: losses.Batch, dropout_rng: Key
   ) -> Float[Array, "batch length vocab"]:
     """Teacher-forced logits."""
-    return self.module.apply(
+    logits = self.module.apply(
       {"params": params},
       **_features(batch),
       enable_dropout=dropout_rng is not None,
       rngs=None if dropout_rng is None else {"dropout": dropout_rng},
     )
+    # Only with mutable collections does `apply` return a tuple.
+    return cast(Array, logits)
 
 
-def _features(batch: losses.Batch, prefix: str = "") -> dict[str, Array]:
+def _features(batch: losses.Batch, prefix: str = "") -> dict[str, Any]:
   """The features of a batch that networks read; the rest stays behind."""
   return {
     name: jnp.asarray(batch[name])
@@ -331,6 +333,7 @@ def _is_best(
 
 def _average(total: Array, count: Array | int) -> clu_metrics.Average:
   """A ratio whose two sums merge over microbatches, steps and processes."""
-  return clu_metrics.Average(
+  # Checkers cannot see the fields that clu declares through `flax.struct`.
+  return cast(Any, clu_metrics.Average)(
     total=jnp.asarray(total, jnp.float32), count=jnp.asarray(count, jnp.float32)
   )

@@ -182,7 +182,7 @@ class CrossAttention(_Attention):
       decode: stores keys, values and mask in the collection `cache`, under
         names starting with `cross_`: equal for all hypotheses of an example.
     """
-    if encoded is not None:
+    if encoded is not None and encoded_mask is not None:
       key = self._project("key", encoded)
       value = self._project("value", encoded)
       if decode:
@@ -195,12 +195,11 @@ class CrossAttention(_Attention):
       encoded_mask = self.get_variable("cache", "cross_mask")
     else:
       raise ValueError(
-        "`encoded` is None and nothing is cached; the first call with "
-        "decode=True must be given the encoded inputs."
+        "`encoded` or its mask is None and nothing is cached; the first call "
+        "with decode=True must be given the encoded inputs."
       )
-    return self._attend(
-      inputs, key, value, encoded_mask[:, None, None, :], None
-    )
+    mask = jnp.asarray(encoded_mask)[:, None, None, :]
+    return self._attend(inputs, key, value, mask, None)
 
 
 def relative_position_bucket(

@@ -297,7 +297,8 @@ def run_layers(
     layer,
     variable_axes={"params": 0, "cache": 0},
     split_rngs={"params": True, "dropout": True},
-    in_axes=(nn.broadcast,) * len(shared),
+    # Annotated as int, documented and read as a tree.
+    in_axes=(nn.broadcast,) * len(shared),  # pyright: ignore[reportArgumentType]
     length=depth,
     axis_name="layers",
   )

@@ -6,6 +6,7 @@ Encoder and decoder are separate so that other image readers can reuse either.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -13,6 +14,11 @@ from flax.typing import Initializer
 from jaxtyping import Array, Bool, Float, Int
 
 from inksight_jax.networks import attention, layers
+
+_EMBEDDING_INIT = nn.initializers.normal(stddev=1.0)
+_LOGITS_INIT = nn.initializers.variance_scaling(
+  1.0, "fan_in", "truncated_normal"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +53,7 @@ class MT5Config:
   mlp_dim: int = 1024
   num_encoder_layers: int = 8
   num_decoder_layers: int = 8
-  mlp_activations: tuple[str, ...] = ("gelu", "linear")
+  mlp_activations: Sequence[str] = ("gelu", "linear")
   dropout_rate: float = 0.1
   logits_via_embedding: bool = False
   relative_attention_num_buckets: int = 32
@@ -55,10 +61,8 @@ class MT5Config:
   dtype: str = "float32"
   remat_policy: str = "none"
   scan_layers: bool = False
-  embedding_init: Initializer = nn.initializers.normal(stddev=1.0)
-  logits_init: Initializer = nn.initializers.variance_scaling(
-    1.0, "fan_in", "truncated_normal"
-  )
+  embedding_init: Initializer = _EMBEDDING_INIT
+  logits_init: Initializer = _LOGITS_INIT
 
   def __post_init__(self) -> None:
     # gin files may give a list; linen needs hashable fields.
@@ -164,7 +168,7 @@ class _Layer(nn.Module):
     y = self._norm("pre_mlp_layer_norm", x)
     y = layers.GatedMlp(
       cfg.mlp_dim,
-      cfg.mlp_activations,
+      tuple(cfg.mlp_activations),
       cfg.dropout_rate,
       self.deterministic,
       cfg.dtype,

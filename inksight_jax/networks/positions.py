@@ -49,7 +49,8 @@ def sincos2d(
   """
   if features % 4:
     raise ValueError(
-      f"sincos2d positions need a width that is a multiple of 4; got {features}."
+      "sincos2d positions need a width that is a multiple of 4, not "
+      f"{features}; change `width` or set `position` to 'learned'."
     )
   rates = 10_000.0 ** -jnp.linspace(0.0, 1.0, features // 4)
   rows, columns = jnp.meshgrid(

@@ -27,7 +27,8 @@ class ViTConfig:
     dtype: computation type, "float32" or "bfloat16".
     remat_policy: key of layers.REMAT_POLICIES.
     scan_layers: stack the layers' parameters and compile one of them.
-    position: key of positions.POSITIONS; "learned" as published, "sincos2d" fixed.
+    position: key of positions.POSITIONS; "learned" as published, "sincos2d"
+      fixed.
     stem: "patch" as published, or "conv" for training from scratch on little
       data (Xiao et al. 2021).
     channels: channels of the image.

@@ -205,6 +205,7 @@ def build_example(
   augment = spec.augment if training else spec.evaluation_augment
   placed = None
   if task_info(task).rendered:
+    assert record.ink is not None, "`missing` has checked it."
     moved = augment_ink(record.ink, rng, augment)
     placed = _place(moved, spec, rng, training)
   targets = _targets(record, placed, task, spec)
@@ -218,6 +219,7 @@ def build_example(
       placed, spec.image_size, spec.canvas, rng, augment, others
     )
   else:
+    assert record.image is not None, "`missing` has checked it."
     photo = augment_photo(record.image, rng, augment)
     image, _ = letterbox(photo, spec.image_size, spec.padding)
   return Example(image, np.asarray(inputs, np.int32), *targets)

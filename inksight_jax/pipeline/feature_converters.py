@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import seqio
 import tensorflow as tf
@@ -30,7 +31,7 @@ class InkSightFeatureConverter(seqio.FeatureConverter):
   }
   PACKING_FEATURE_DTYPES = {}  # noqa: RUF012
 
-  def __init__(self, pack: bool = False, **kwargs: object) -> None:
+  def __init__(self, pack: bool = False, **kwargs: Any) -> None:
     if pack:
       raise ValueError(
         "Several pictures do not pack into one row; set PACK = False."

@@ -89,4 +89,6 @@ def examples(
     }
 
   # A target has at least EOS; an empty one marks a skipped record.
-  return convert(dataset).filter(lambda e: tf.size(e["targets"]) > 0)
+  # The decorator supplies `seed`.
+  converted = convert(dataset)  # pyright: ignore[reportCallIssue]
+  return converted.filter(lambda e: tf.size(e["targets"]) > 0)

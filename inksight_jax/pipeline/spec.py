@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inksight_jax.rendering.augment import AugmentConfig
-from inksight_jax.rendering.letterbox import PADDINGS
+from inksight_jax.rendering.letterbox import PADDINGS, Padding
 from inksight_jax.text.vocabulary import Vocabulary
 
 
@@ -159,7 +159,7 @@ class InkSightTasks:
   max_coarsening: int = 4
   min_fill: float = 0.5
   margin: float = 2.0
-  padding: str = "paper"
+  padding: Padding = "paper"
   augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig.full)
   evaluation_augment: AugmentConfig = dataclasses.field(
     default_factory=AugmentConfig.none

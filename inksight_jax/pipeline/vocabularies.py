@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import cast
 
 import seqio
 import tensorflow as tf
@@ -72,7 +73,9 @@ class SeqioVocabulary(seqio.Vocabulary):
 
   def _encode_tf(self, s: tf.Tensor) -> tf.Tensor:
     def encode(value: tf.Tensor) -> tf.Tensor:
-      return tf.constant(self._encode(value.numpy().decode()), tf.int32)
+      # The stub knows no string tensors, whose value is bytes.
+      text = cast(bytes, value.numpy()).decode()
+      return tf.constant(self._encode(text), tf.int32)
 
     ids = tf.py_function(encode, [s], tf.int32)
     ids.set_shape([None])

@@ -71,7 +71,8 @@ def add_stains(
   """
   height, width = image.shape[:2]
   field = smooth_field(height, width, cells, rng)
-  return _add_scaled(image, cv2.merge([field] * 3), spread / 100)
+  fields = cv2.merge([field] * 3).astype(np.uint8, copy=False)
+  return _add_scaled(image, fields, spread / 100)
 
 
 def smooth_field(
@@ -141,11 +142,12 @@ def blur(image: Image, spread: float, rng: np.random.Generator) -> Image:
   """
   kind = rng.random()
   if kind < 0.6:
-    return cv2.GaussianBlur(image, (0, 0), max(spread, 0.05))
+    blurred = cv2.GaussianBlur(image, (0, 0), max(spread, 0.05))
+    return blurred.astype(np.uint8, copy=False)
   # A box of n pixels has variance (n * n - 1) / 12.
   side = max(2, round(float(np.sqrt(12 * spread * spread + 1))))
   if kind < 0.8:
-    return cv2.blur(image, (side, side))
+    return cv2.blur(image, (side, side)).astype(np.uint8, copy=False)
   kernel = np.zeros((2 * side + 1, 2 * side + 1), np.float32)
   angle = rng.uniform(0.0, np.pi)
   reach = side * 0.75 * np.array([np.cos(angle), np.sin(angle)])
@@ -159,7 +161,8 @@ def blur(image: Image, spread: float, rng: np.random.Generator) -> Image:
     cv2.LINE_8,
     4,
   )
-  return cv2.filter2D(image, -1, kernel / kernel.sum())
+  moved = cv2.filter2D(image, -1, kernel / kernel.sum())
+  return moved.astype(np.uint8, copy=False)
 
 
 def change_contrast(image: Image, rng: np.random.Generator) -> Image:
@@ -169,7 +172,7 @@ def change_contrast(image: Image, rng: np.random.Generator) -> Image:
   gamma = np.exp(rng.uniform(-0.35, 0.35))
   levels = (np.arange(256) / 255.0) ** gamma
   table = np.rint(low + (high - low) * levels).astype(np.uint8)
-  return cv2.LUT(image, table)
+  return cv2.LUT(image, table).astype(np.uint8, copy=False)
 
 
 def compress(image: Image, quality: float) -> Image:
@@ -222,7 +225,7 @@ def turn(image: Image, degrees: float, rng: np.random.Generator) -> Image:
     ((width - 1) / 2, (height - 1) / 2), angle, zoom
   )
   matrix[:, 2] += rng.uniform(-0.02, 0.02, 2) * (width, height)
-  return cv2.warpAffine(
+  turned = cv2.warpAffine(
     image,
     matrix,
     (width, height),
@@ -230,3 +233,4 @@ def turn(image: Image, degrees: float, rng: np.random.Generator) -> Image:
     borderMode=cv2.BORDER_CONSTANT,
     borderValue=border_color(image),
   )
+  return turned.astype(np.uint8, copy=False)

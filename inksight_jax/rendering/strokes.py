@@ -83,9 +83,10 @@ def _reduce(fine: Image, factor: int) -> Image:
   # OpenCV averages 2 x 2 blocks tens of times faster than any other size.
   while factor > 1:
     height, width = fine.shape[:2]
-    fine = cv2.resize(
+    halved = cv2.resize(
       fine, (width // 2, height // 2), interpolation=cv2.INTER_AREA
     )
+    fine = halved.astype(np.uint8, copy=False)
     factor //= 2
   return fine
 
@@ -196,11 +197,12 @@ def _enlarge(image: Image, factor: int) -> Image:
   if factor == 1:
     return image
   height, width = image.shape[:2]
-  return cv2.resize(
+  enlarged = cv2.resize(
     image,
     (width * factor, height * factor),
     interpolation=cv2.INTER_NEAREST,
   )
+  return enlarged.astype(np.uint8, copy=False)
 
 
 def draw_ink(

@@ -8,11 +8,11 @@ import os
 import pathlib
 from typing import Any
 
-import flax
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from inksight_jax.training import mesh as mesh_lib
 from inksight_jax.training import state as state_lib
 
 FOLDER = "checkpoints"
@@ -105,7 +105,7 @@ class Checkpointer:
         meta=ocp.args.JsonRestore(),
       ),
     )
-    leaves = _flat(restored["training"]["opt_state"])
+    leaves = mesh_lib.flatten(restored["training"]["opt_state"])
     paths, treedef = jax.tree_util.tree_flatten_with_path(target.opt_state)
     opt_state = treedef.unflatten(
       [leaves[(jax.tree_util.keystr(path),)] for path, _ in paths]
@@ -145,7 +145,7 @@ def load_params(path: str, step: int | None = None) -> dict[str, Any]:
     _saved_shapes(folder, "params"),
   )
   return ocp.PyTreeCheckpointHandler().restore(
-    pathlib.Path(folder, "params"),
+    _item(folder, "params"),
     args=ocp.args.PyTreeRestore(restore_args=as_numpy),
   )
 
@@ -184,8 +184,8 @@ def check_shapes(saved: Any, wanted: Any, where: str) -> None:
   Raises:
     ValueError: naming the first array that differs.
   """
-  saved_shapes = {k: tuple(v.shape) for k, v in _flat(saved).items()}
-  wanted_shapes = {k: tuple(v.shape) for k, v in _flat(wanted).items()}
+  saved_shapes = _shapes(saved)
+  wanted_shapes = _shapes(wanted)
   for name in sorted(saved_shapes.keys() | wanted_shapes.keys()):
     if saved_shapes.get(name) != wanted_shapes.get(name):
       raise ValueError(
@@ -208,8 +208,13 @@ def _training_tree(state: state_lib.TrainState) -> dict[str, Any]:
 
 def _saved_shapes(folder: str, item: str) -> Any:
   """Metadata of the arrays of one item of a checkpoint."""
-  return ocp.PyTreeCheckpointHandler().metadata(pathlib.Path(folder, item)).tree
+  return ocp.PyTreeCheckpointHandler().metadata(_item(folder, item)).tree
 
 
-def _flat(tree: Any) -> dict[tuple[str, ...], Any]:
-  return flax.traverse_util.flatten_dict(flax.core.unfreeze(tree))
+def _item(folder: str, item: str) -> Any:
+  """Folder of an item. Orbax declares its own kind of path; any will do."""
+  return pathlib.Path(folder, item)
+
+
+def _shapes(tree: Any) -> dict[tuple[str, ...], tuple[int, ...]]:
+  return {k: tuple(v.shape) for k, v in mesh_lib.flatten(tree).items()}

@@ -105,7 +105,7 @@ def evaluate_loss(
 
   @jax.jit
   def evaluate(params: Any, batch: Mapping[str, jax.Array]) -> Any:
-    with partitioning.axis_rules(rules):
+    with partitioning.axis_rules(mesh_lib.as_linen_rules(rules)):
       return model.eval_fn(params, batch)[1]
 
   def hook(moment: Moment) -> None:

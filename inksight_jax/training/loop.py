@@ -85,25 +85,24 @@ def fit(
     with (
       preemption_lib.Preemption() as preemption,
       jax.set_mesh(mesh),
-      partitioning.axis_rules(tuple(map(tuple, logical_axis_rules))),
+      partitioning.axis_rules(mesh_lib.as_linen_rules(logical_axis_rules)),
     ):
       with clock.time("data"):
         host_batch, batch = _next_batch(feed, start)
       with clock.time("compile"):
         plan = _plan(model, optimizer, batch, mesh, logical_axis_rules)
-        compiled = None
-        if start < train_steps:
-          train_step = step_lib.make_train_step(
-            model, optimizer, seed, microbatches
-          )
-          compiled = compile_step(
-            train_step, plan.shapes, plan.shardings, batch
-          )
       with clock.time("restore"):
         if checkpointer is not None and start:
           state = _resume(checkpointer, plan, seed)
         else:
           state = _begin(model, optimizer, plan, seed, initial_params)
+      if start >= train_steps:
+        return state
+      with clock.time("compile"):
+        train_step = step_lib.make_train_step(
+          model, optimizer, seed, microbatches
+        )
+        compiled = compile_step(train_step, plan.shapes, plan.shardings, batch)
       for step in range(start + 1, train_steps + 1):
         if step > start + 1:
           with clock.time("data"):
@@ -114,10 +113,8 @@ def fit(
         stop = preemption.requested(step)
         last = stop or step == train_steps
         due = [hook for hook in hooks if hook.due(step, last)]
-        save = checkpointer is not None and (
-          last or (checkpoint_every > 0 and step % checkpoint_every == 0)
-        )
-        if due or save or last:
+        save = last or (checkpoint_every > 0 and step % checkpoint_every == 0)
+        if due or save:
           # Neither a hook nor a checkpoint may see a broken state.
           report.settle()
         moment = hooks_lib.Moment(step, state, writer, last)
@@ -125,7 +122,7 @@ def fit(
         for hook in () if stop else due:
           with clock.time("hooks"):
             _run(hook, moment)
-        if save:
+        if save and checkpointer is not None:
           with clock.time("save"):
             checkpointer.save(state, seed)
         if stop:
@@ -206,7 +203,7 @@ class _Report:
       return "The batch was not saved, as there is no model_dir."
     name = f"non_finite_step_{step}_process_{jax.process_index()}.npz"
     path = os.path.join(self._model_dir, name)
-    np.savez(path, **batch)
+    np.savez(path, allow_pickle=False, **batch)
     return f"Its batch was saved as {path}."
 
 
@@ -272,7 +269,7 @@ def _begin(
   )
   if initial_params is None:
     return state
-  loaded = flax.core.unfreeze(initial_params)
+  loaded = flax.core.unfreeze(dict(initial_params))
   checkpoints.check_shapes(loaded, plan.shapes.params, "to load")
   placed = jax.tree.map(
     lambda x, like, sharding: jax.device_put(

@@ -101,12 +101,11 @@ def parameter_shardings(
   """
   flat_axes = {}
   if params_axes is not None:
-    names = flax.core.unfreeze(
+    flat_axes = flatten(
       partitioning.get_axis_names(flax.core.freeze(params_axes))
     )
-    flat_axes = flax.traverse_util.flatten_dict(names)
-  flat = flax.traverse_util.flatten_dict(flax.core.unfreeze(params))
-  rules = tuple((name, _as_axes(axes)) for name, axes in rules)
+  flat = flatten(params)
+  rules = as_linen_rules(rules)
   shardings = {}
   for path, leaf in flat.items():
     axes = flat_axes.get(path)
@@ -144,8 +143,7 @@ def like_parameters(
   Returns:
     Shardings with the structure of `tree`; replicated where no parameter fits.
   """
-  shapes = flax.traverse_util.flatten_dict(params)
-  specs = flax.traverse_util.flatten_dict(shardings)
+  shapes, specs = flatten(params), flatten(shardings)
 
   def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
     keys: list[str] = []
@@ -176,9 +174,17 @@ def _statistic_sharding(
   return replicated(mesh)
 
 
-def _as_axes(axes: Any) -> Any:
-  """Gin writes tuples of axes as lists; linen wants tuples."""
-  return tuple(axes) if isinstance(axes, list) else axes
+def flatten(tree: Any) -> dict[tuple[str, ...], Any]:
+  """Leaves of nested dicts, frozen ones among them, by their path."""
+  return flax.traverse_util.flatten_dict(flax.core.unfreeze(tree))
+
+
+def as_linen_rules(rules: LogicalAxisRules) -> tuple[tuple[str, Any], ...]:
+  """Gin writes pairs and tuples of axes as lists; linen wants tuples."""
+  return tuple(
+    (name, tuple(axes) if isinstance(axes, list) else axes)
+    for name, axes in rules
+  )
 
 
 def _divisible(

@@ -98,7 +98,7 @@ def scale_by_schedule(schedule: Schedule) -> optax.GradientTransformation:
     )
 
   def update(
-    updates: Any, state: LearningRateState, params: Any = None
+    updates: Any, state: Any, params: Any = None
   ) -> tuple[Any, LearningRateState]:
     del params
     rate = jnp.asarray(schedule(state.count), jnp.float32)

@@ -1,21 +1,25 @@
 """What `inksight-jax train` configures: a training run in a model directory."""
 
+import contextlib
+import functools
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gin
 import jax
 import numpy as np
 import optax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-import gin
 from inksight_jax.training import checkpoints, hooks, loop, prefetch, writers
 from inksight_jax.training import mesh as mesh_lib
 from inksight_jax.training import state as state_lib
 
+EvalBatches = prefetch.BatchSource | Mapping[str, prefetch.BatchSource] | None
+PictureFunction = Callable[[Any, Any, int], np.ndarray]
 CONFIG_FILE = "config.gin"
 
 
@@ -26,9 +30,7 @@ def train(
   train_steps: int,
   optimizer: optax.GradientTransformation | None = None,
   tasks: Any = None,
-  eval_batches: prefetch.BatchSource
-  | Mapping[str, prefetch.BatchSource]
-  | None = None,
+  eval_batches: EvalBatches = None,
   seed: int = 0,
   mesh: Mesh | None = None,
   logical_axis_rules: mesh_lib.LogicalAxisRules = mesh_lib.LOGICAL_AXIS_RULES,
@@ -39,7 +41,7 @@ def train(
   eval_every: int = 1000,
   num_eval_batches: int = 8,
   picture_every: int | None = None,
-  picture_fn: Callable[[Any, Any, int], np.ndarray] | None = None,
+  picture_fn: PictureFunction | None = None,
   load: str | None = None,
   resume: bool = False,
   overwrite: bool = False,
@@ -47,29 +49,19 @@ def train(
 ) -> state_lib.TrainState:
   """Trains into a model directory that describes itself.
 
-  The directory gets `config.gin` (all bindings), the vocabulary, checkpoints,
-  `curve.jsonl` and TensorBoard events.
-
   Args:
-    model_dir: the directory.
-    model: T5X-shaped model object.
-    batches: training batches.
-    train_steps: step to stop at, counted from the beginning.
-    optimizer: optax optimiser; the model's own `optimizer_def` by default.
-    tasks: what the batches are; its `vocabulary` is saved. May be None.
-    eval_batches: held-out batches, or several by name; None for no evaluation.
-    seed: of initial parameters and dropout.
-    mesh: device mesh; all devices data-parallel by default.
-    logical_axis_rules: how logical axes fall on the mesh.
-    microbatches: parts a batch is cut into to save memory.
-    checkpoint_every: period of checkpoints in steps; the end always saves.
+    model_dir: gets config.gin, vocabulary, checkpoints and curves.
+    model, batches, train_steps, seed: see `loop.fit`.
+    mesh, logical_axis_rules, microbatches, log_every: see `loop.fit`.
+    optimizer: the model's own `optimizer_def` by default.
+    tasks: what the batches are; its `vocabulary` is saved.
+    eval_batches: held-out batches, or several by name.
+    checkpoint_every: period in steps; the end always saves.
     keep: number of latest checkpoints kept; None keeps all.
-    log_every: period of training metrics in steps.
-    eval_every: period of evaluation in steps; 0 for never.
-    num_eval_batches: batches per evaluation.
+    eval_every: period of evaluations in steps; 0 for never.
+    num_eval_batches: batches of an evaluation.
     picture_every: period of pictures in steps; `eval_every` by default.
-    picture_fn: (model, params, step) -> uint8[height, width, 3]; None for no
-      pictures.
+    picture_fn: (model, params, step) -> uint8[height, width, 3].
     load: model directory or checkpoint whose parameters to start from.
     resume: go on from the latest checkpoint of `model_dir`, if it has one.
     overwrite: remove the run that is in `model_dir`.
@@ -79,58 +71,75 @@ def train(
     The last state.
 
   Raises:
-    ValueError: if the directory holds a run and neither `resume` nor
-      `overwrite` is given; see also `loop.fit`.
+    ValueError: if `model_dir` holds a run and neither `resume` nor `overwrite`
+      is given; see also `loop.fit`.
   """
+  optimizer = _check_optimizer(model, optimizer)
+  mesh = mesh_lib.make_mesh() if mesh is None else mesh
+  evaluate = functools.partial(
+    hooks.evaluate_loss, model, mesh=mesh, rules=logical_axis_rules
+  )
+  scheduled = _evaluations(eval_batches, eval_every, num_eval_batches, evaluate)
+  scheduled += _pictures(model, picture_fn, picture_every, eval_every)
+  _open_model_dir(model_dir, tasks, resume, overwrite)
+  with (
+    contextlib.closing(checkpoints.Checkpointer(model_dir, keep)) as saver,
+    contextlib.closing(_writers(model_dir, train_steps, saver, console)) as out,
+  ):
+    return loop.fit(
+      model, optimizer, batches, train_steps, mesh=mesh, seed=seed,
+      logical_axis_rules=logical_axis_rules, microbatches=microbatches,
+      initial_params=None if load is None else checkpoints.load_params(load),
+      checkpointer=saver, checkpoint_every=checkpoint_every, hooks=scheduled,
+      writer=out, log_every=log_every, model_dir=model_dir,
+    )  # fmt: skip
+
+
+def _check_optimizer(
+  model: Any, optimizer: optax.GradientTransformation | None
+) -> optax.GradientTransformation:
   optimizer = model.optimizer_def if optimizer is None else optimizer
   if optimizer is None:
     raise ValueError(
       "There is no optimizer; bind run.train.optimizer, for example to "
       "@optimizers.adamw()."
     )
-  mesh = mesh_lib.make_mesh() if mesh is None else mesh
-  _open_model_dir(model_dir, tasks, resume, overwrite)
-  initial_params = None if load is None else checkpoints.load_params(load)
-  checkpointer = checkpoints.Checkpointer(model_dir, keep)
-  writer = _writers(
-    model_dir, train_steps, checkpointer.latest_step() or 0, console
-  )
-  scheduled = []
-  if eval_batches is not None and eval_every:
-    if not isinstance(eval_batches, Mapping):
-      eval_batches = {"eval": eval_batches}
-    for name, source in eval_batches.items():
-      hook = hooks.evaluate_loss(
-        model, source, mesh, logical_axis_rules, num_eval_batches, name
-      )
-      scheduled.append(
-        hooks.every(eval_every, hook, name=f"the evaluation of {name}")
-      )
-  picture_every = eval_every if picture_every is None else picture_every
-  if picture_fn is not None and picture_every:
-    hook = hooks.draw_pictures(model, picture_fn)
-    scheduled.append(hooks.every(picture_every, hook, name="the pictures"))
-  try:
-    return loop.fit(
-      model,
-      optimizer,
-      batches,
-      train_steps,
-      mesh=mesh,
-      logical_axis_rules=logical_axis_rules,
-      seed=seed,
-      microbatches=microbatches,
-      initial_params=initial_params,
-      checkpointer=checkpointer,
-      checkpoint_every=checkpoint_every,
-      hooks=scheduled,
-      writer=writer,
-      log_every=log_every,
-      model_dir=model_dir,
+  return optimizer
+
+
+def _evaluations(
+  eval_batches: EvalBatches,
+  eval_every: int,
+  num_batches: int,
+  evaluate: Callable[..., hooks.Hook],
+) -> list[hooks.Scheduled]:
+  """One hook for each held-out set."""
+  if eval_batches is None or not eval_every:
+    return []
+  if not isinstance(eval_batches, Mapping):
+    eval_batches = {"eval": eval_batches}
+  return [
+    hooks.every(
+      eval_every,
+      evaluate(source, num_batches=num_batches, name=name),
+      name=f"the evaluation of {name}",
     )
-  finally:
-    writer.close()
-    checkpointer.close()
+    for name, source in eval_batches.items()
+  ]
+
+
+def _pictures(
+  model: Any,
+  picture_fn: PictureFunction | None,
+  picture_every: int | None,
+  eval_every: int,
+) -> list[hooks.Scheduled]:
+  """The hook that draws, if there is anything to draw."""
+  steps = eval_every if picture_every is None else picture_every
+  if picture_fn is None or not steps:
+    return []
+  hook = hooks.draw_pictures(model, picture_fn)
+  return [hooks.every(steps, hook, name="the pictures")]
 
 
 def _open_model_dir(
@@ -170,11 +179,15 @@ def _wait_for_all(name: str) -> None:
 
 
 def _writers(
-  model_dir: str, train_steps: int, start: int, console: bool
+  model_dir: str,
+  train_steps: int,
+  checkpointer: checkpoints.Checkpointer,
+  console: bool,
 ) -> writers.Writers:
   """Where the first process reports; the others are silent."""
   if jax.process_index() != 0:
     return writers.Writers()
+  start = checkpointer.latest_step() or 0
   chosen: list[writers.Writer] = [
     writers.CurveWriter(model_dir, start),
     writers.TensorBoardWriter(model_dir, start),

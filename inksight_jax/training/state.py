@@ -7,13 +7,13 @@ import flax
 import jax
 import jax.numpy as jnp
 import optax
+from flax import struct
 from jax.sharding import Mesh
 
 from inksight_jax.training import mesh as mesh_lib
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
   """Parameters and everything needed to go on exactly.
 
   The random key of a step is a function of the run's seed and `step`, and a

@@ -1,7 +1,7 @@
 """One update of the parameters, as a pure function."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -127,6 +127,7 @@ def _accumulate(
 
 
 def _scalar_metric(value: jax.Array) -> clu_metrics.Average:
-  return clu_metrics.Average(
+  # Checkers cannot see the fields that clu declares through `flax.struct`.
+  return cast(Any, clu_metrics.Average)(
     total=value.astype(jnp.float32), count=jnp.float32(1.0)
   )

@@ -59,12 +59,15 @@ def params(variables):
 
 
 def log_probabilities(model, params, batch):
+  names = (
+    "encoder_input_image",
+    "encoder_input_tokens",
+    "decoder_input_tokens",
+    "decoder_target_tokens",
+  )
   logits = model.module.apply(
     {"params": params},
-    batch["encoder_input_image"],
-    batch["encoder_input_tokens"],
-    batch["decoder_input_tokens"],
-    batch["decoder_target_tokens"],
+    *(jnp.asarray(batch[name]) for name in names),
     enable_dropout=False,
   )
   return np.asarray(jax.nn.log_softmax(logits))

@@ -89,7 +89,7 @@ def test_cached_self_attention_equals_one_causal_pass():
 
 def test_cache_too_short_for_the_prompt_is_refused():
   x = _random(0, 1, 4, 8)
-  with pytest.raises(ValueError, match="4 positions.*length 3.*max_decode"):
+  with pytest.raises(ValueError, match=r"4 positions.*length 3.*max_decode"):
     _self_attention().init(
       jax.random.key(0), x, cache_index=jnp.int32(0), cache_length=3
     )
@@ -99,7 +99,7 @@ def test_cross_attention_without_cache_or_input_is_refused():
   module = attention.CrossAttention(
     num_heads=2, head_dim=4, dropout_rate=0.0, deterministic=True
   )
-  with pytest.raises(ValueError, match="first call with decode=True"):
+  with pytest.raises(ValueError, match="with decode=True must be given"):
     module.init(jax.random.key(0), _random(0, 1, 1, 8), None, None, decode=True)
 
 

@@ -102,6 +102,6 @@ def test_dropout_drops_a_feature_at_all_positions():
 
 def test_wrong_choice_is_named_with_the_right_ones():
   with pytest.raises(
-    ValueError, match="remat_policy.*'some'.*dots.*full.*none"
+    ValueError, match=r"remat_policy.*'some'.*dots.*full.*none"
   ):
     layers.check_choice("remat_policy", "some", layers.REMAT_POLICIES)

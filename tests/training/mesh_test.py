@@ -119,7 +119,7 @@ def test_optimizer_state_lies_where_its_parameters_lie():
       {
         (8,): PartitionSpec("fsdp"),
         (6,): PartitionSpec("model"),
-        (4,): PartitionSpec(),
+        (4,): PartitionSpec(None),
         (1,): PartitionSpec(),
         (): PartitionSpec(),
       },

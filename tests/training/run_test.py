@@ -1,11 +1,11 @@
 import json
 import os
 
+import gin
 import jax
 import numpy as np
 import pytest
 
-import gin
 from inksight_jax.training import checkpoints, optimizers, run, writers
 
 
