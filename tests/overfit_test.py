@@ -1,10 +1,15 @@
 """Eight samples of all five tasks, learned by heart from picture to tokens.
 
 A shifted target, a wrong mask or a picture that is not its ink's cannot be
-learned by heart together with the others.
+learned by heart together with the others. Runs as a program of its own: the
+compiler of the other tests does not try hard, and this one runs for minutes.
 """
 
 import itertools
+import os
+import pathlib
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -20,7 +25,7 @@ from inksight_jax.pipeline.spec import TASK_PROMPTS, InkSightTasks
 from inksight_jax.rendering.augment import AugmentConfig
 from inksight_jax.rendering.strokes import draw_ink
 from inksight_jax.text.vocabulary import Vocabulary
-from inksight_jax.training import loop, mesh, optimizers
+from inksight_jax.training import loop, optimizers
 
 SIZE = 32
 STEPS = 300
@@ -51,6 +56,22 @@ def samples(tasks):
 
 
 def test_eight_samples_of_all_five_tasks_are_learned_by_heart():
+  root = pathlib.Path(__file__).parents[1]
+  environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(root)}
+  done = subprocess.run(
+    [sys.executable, __file__],
+    env=environment,
+    capture_output=True,
+    text=True,
+    timeout=900,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr[-2000:]
+  assert done.stdout.strip().endswith("0 wrong")
+
+
+def learn_by_heart() -> None:
+  """Trains, decodes and prints how many tokens of how many are wrong."""
   vocabulary = Vocabulary(ink=InkCodec(SIZE))
   tasks = InkSightTasks(
     source="generated_words",
@@ -103,12 +124,13 @@ def test_eight_samples_of_all_five_tasks_are_learned_by_heart():
     optimizers.adamw(optimizers.warmup_cosine(4e-3, 30, STEPS), b2=0.98),
     Repeated(),
     STEPS,
-    mesh=mesh.make_mesh(devices=jax.devices()[:1]),
   )
   # Read back without the truth at hand: greedy decoding through the cache.
   tokens = np.asarray(jax.jit(model.predict_batch)(state.params, batch))
   targets = batch["decoder_target_tokens"]
   wrong = (tokens != targets) & (targets != 0)
-  assert not wrong.any(), (
-    f"{wrong.sum()} of {np.count_nonzero(targets)} tokens are wrong"
-  )
+  print(f"{np.count_nonzero(targets)} tokens, {wrong.sum()} wrong")
+
+
+if __name__ == "__main__":
+  learn_by_heart()
