@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from inksight_jax.datasets import registry
+from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.registry import DATASETS, load_records
 from inksight_jax.datasets.skipped import SkipReport
 
@@ -89,3 +91,16 @@ def test_omniglot_splits_cover_the_real_drawings(shared_data: pathlib.Path):
     for split in SPLITS
   ]
   assert len(set.union(*ids)) == sum(map(len, ids)) == 2_720
+
+
+def test_copies_of_rare_categories_are_for_training_only(monkeypatch):
+  records = [
+    Record(id="1a/x/1:0", source="unipen", text="1", writer="x"),
+    Record(id="1c/x/1:0", source="unipen", text="a", writer="x"),
+  ]
+  monkeypatch.setattr(registry, "read_unipen", lambda *_: iter(records))
+  options = {"train_copies": {"1a": 3}}
+  train = list(load_records("unipen", "there", "train", **options))
+  assert [r.text for r in train] == ["1", "1", "1", "a"]
+  assert len({r.id for r in train}) == 4
+  assert list(load_records("unipen", "there", "test", **options)) == (records)

@@ -1,0 +1,49 @@
+"""Every recipe parses, builds its objects and fits together."""
+
+import pathlib
+
+import jax
+import pytest
+
+from inksight_jax.inference import recipe
+from inksight_jax.training import run
+
+ROOT = pathlib.Path(__file__).parents[1]
+RECIPES = sorted((ROOT / "gin" / "recipes").glob("*.gin"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_builds_a_model_that_fits_its_tasks(path: pathlib.Path):
+  recipe.parse([str(path)], ['DATA_PATH = "absent"'])
+  built = recipe.build()
+  tasks, vocabulary = built.tasks, built.tasks.vocabulary
+  shapes = {
+    "encoder_input_image": (2, tasks.image_size, tasks.image_size, 3),
+    "encoder_input_tokens": (2, tasks.input_length),
+    "decoder_input_tokens": (2, tasks.target_length),
+    "decoder_target_tokens": (2, tasks.target_length),
+  }
+  variables = jax.eval_shape(
+    lambda: built.model.get_initial_variables(jax.random.key(0), shapes)
+  )
+  table = variables["params"]["token_embedder"]["embedding"]
+  assert vocabulary.size <= table.shape[0] < vocabulary.size + 128
+  # The prompts have to fit before any data is read.
+  longest = max(len(vocabulary.encode_text(p)) for p in _prompts(tasks))
+  assert longest <= tasks.input_length
+  # The optimiser builds, with a state for every parameter.
+  optimizer = recipe.resolve("OPTIMIZER")
+  jax.eval_shape(optimizer.init, variables["params"])
+  assert recipe.configured(run.train) is not None
+
+
+def _prompts(tasks):
+  from inksight_jax.pipeline.spec import TASK_PROMPTS
+
+  return [TASK_PROMPTS[task].prompt for task in tasks.tasks]
+
+
+def test_there_are_recipes_and_no_package_in_the_gin_folder():
+  assert len(RECIPES) >= 3
+  # An __init__.py would hide the gin library from whoever stands in the root.
+  assert not list((ROOT / "gin").rglob("*.py"))
