@@ -4,12 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/quickstart
+RECIPE := gin/recipes/inksight_quickstart.gin
 
 .PHONY: quickstart test lint venv clean
 
+# Rendered once, by all cores, before training: then both cores train.
 quickstart: $(VENV)/.installed
-	$(BIN)/inksight-jax train --model_dir=$(RUN) --resume \
-	  --gin_file=gin/recipes/inksight_quickstart.gin
+	$(BIN)/inksight-jax data cache --gin_file=$(RECIPE) --output_dir=$(RUN)/data
+	$(BIN)/inksight-jax train --gin_file=$(RECIPE) \
+	  --gin_file=gin/runs/from_shards.gin --gin.SHARDS='"$(RUN)/data"' \
+	  --model_dir=$(RUN) --resume
 	$(BIN)/inksight-jax evaluate --model_dir=$(RUN)
 
 test: $(VENV)/.dev
