@@ -299,10 +299,10 @@ class _Parser:
     try:
       text = self.include(target)
     except FileNotFoundError:
-      self.problems.append((f".INCLUDE of a missing file ({target})", where))
+      self.problems.append((".INCLUDE of a missing file", f"{where}, {target}"))
       return
     except PermissionError:
-      self.problems.append((f".INCLUDE refused ({target})", where))
+      self.problems.append((".INCLUDE refused", f"{where}, {target}"))
       return
     self.read(text, target, stack)
 

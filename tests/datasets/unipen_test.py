@@ -66,11 +66,13 @@ def test_every_defect_is_counted_and_located(pack: Pack, unipen_files: Files):
     "wrong delineation": 2,
     "ink withheld by the foundation": 1,
     "quality BAD": 1,
-    ".INCLUDE of a missing file (aa/gone.dat)": 1,
+    ".INCLUDE of a missing file": 1,
     "file without ink": 1,
-    ".INCLUDE refused (../../../etc/passwd)": 1,
+    ".INCLUDE refused": 1,
     "unreadable points": 1,
   }
+  assert "aa/gone.dat" in report.examples[".INCLUDE of a missing file"][0]
+  assert "../../../etc/passwd" in report.examples[".INCLUDE refused"][0]
   assert report.examples["quality BAD"] == ["data/1a/aa/w1.dat:9"]
   assert "data/1a/aa/w3.dat:3" in report.examples["unreadable points"][0]
   assert report.total == 10
@@ -151,7 +153,7 @@ def test_a_link_out_of_the_folder_is_not_followed(
   link.symlink_to(secret)
   records, report = read(tmp_path / "set")
   assert not records
-  assert report.counts[".INCLUDE of a missing file (aa/data/w1.dat)"] == 1
+  assert report.counts[".INCLUDE of a missing file"] == 1
 
 
 def test_keep_reads_only_the_writers_asked_for(pack: Pack, unipen_files: Files):
