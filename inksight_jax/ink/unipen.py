@@ -296,13 +296,14 @@ class _Parser:
 
   def included(self, body: str, where: str, stack: tuple[str, ...]) -> None:
     target = body.split()[0] if body.split() else ""
+    named = f"{where}, {target}" if target else where
     try:
       text = self.include(target)
     except FileNotFoundError:
-      self.problems.append((".INCLUDE of a missing file", f"{where}, {target}"))
+      self.problems.append((".INCLUDE of a missing file", named))
       return
     except PermissionError:
-      self.problems.append((".INCLUDE refused", f"{where}, {target}"))
+      self.problems.append((".INCLUDE refused", named))
       return
     self.read(text, target, stack)
 

@@ -153,7 +153,8 @@ def test_a_link_out_of_the_folder_is_not_followed(
   link.symlink_to(secret)
   records, report = read(tmp_path / "set")
   assert not records
-  assert report.counts[".INCLUDE of a missing file"] == 1
+  missing = report.examples[".INCLUDE of a missing file"]
+  assert any("aa/data/w1.dat" in example for example in missing)
 
 
 def test_keep_reads_only_the_writers_asked_for(pack: Pack, unipen_files: Files):

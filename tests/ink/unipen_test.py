@@ -143,8 +143,8 @@ def test_broken_includes_are_recorded_not_raised():
     "index.dat",
   )
   assert [where for _, where in parsed.problems] == [
-    "index.dat:1",
-    "index.dat:2",
+    "index.dat:1, zz/gone.lex",
+    "index.dat:2, ../../etc/passwd",
     "index.dat:3",
   ]
   assert "missing" in parsed.problems[0][0]
