@@ -220,7 +220,7 @@ def _write_file(
 ) -> None:
   from PIL import Image
 
-  from inksight_jax.inference.images import read_image
+  from inksight_jax.rendering.images import read_image
 
   if kind == "png":
     # Read again rather than kept: a batch of photos would fill the memory.

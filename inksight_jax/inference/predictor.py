@@ -13,13 +13,13 @@ from flax.linen import partitioning
 from numpy.typing import NDArray
 
 from inksight_jax.inference import recipe
-from inksight_jax.inference.images import ImageLike, read_image
 from inksight_jax.inference.results import Result
 from inksight_jax.ink.normalize import Placement
 from inksight_jax.ink.types import Ink
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
 from inksight_jax.networks.decoding import DecodeConfig
 from inksight_jax.pipeline.spec import InkSightTasks, prompt_ids, task_info
+from inksight_jax.rendering.images import ImageLike, read_image
 from inksight_jax.rendering.letterbox import letterbox
 from inksight_jax.text.codecs import PAD_ID
 from inksight_jax.training import checkpoints

@@ -15,10 +15,10 @@ from types import MappingProxyType
 import lxml.etree as etree
 import numpy as np
 
+from inksight_jax.ink.safe_xml import MAX_BYTES, parse_xml
 from inksight_jax.ink.types import FloatArray, Ink, Stroke
 
 NAMESPACE = "http://www.w3.org/2003/InkML"
-MAX_BYTES = 16 * 2**20
 
 _NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 # Characters that no XML 1.0 document may hold, not even escaped.
@@ -93,19 +93,8 @@ def read_inkml(
     ValueError: the document is too large, no XML, no InkML, declares
       entities, or holds a trace that is not plain numbers.
   """
-  if isinstance(source, bytes):
-    name, size = "The InkML document", len(source)
-  else:
-    name, size = os.fspath(source), os.stat(source).st_size
-  if size > max_bytes:
-    raise ValueError(
-      f"{name} holds {size} bytes, more than the limit of {max_bytes}; "
-      "raise `max_bytes` if it can be trusted."
-    )
-  if not isinstance(source, bytes):
-    with open(source, "rb") as file:
-      source = file.read(max_bytes)
-  root = _parse(source, name)
+  name = "The InkML document" if isinstance(source, bytes) else str(source)
+  root = parse_xml(source, ("ink",), "InkML", max_bytes)
   channels, milliseconds = _channels(root, name)
   strokes = []
   for index, trace in enumerate(_elements(root, "trace")):
@@ -122,34 +111,6 @@ def read_inkml(
   for child in root.iterchildren("{*}annotation"):
     annotations.setdefault(child.get("type", ""), child.text or "")
   return Ink(tuple(strokes)), annotations
-
-
-def _parse(document: bytes, name: str) -> etree._Element:
-  parser = etree.XMLParser(
-    resolve_entities=False,
-    no_network=True,
-    load_dtd=False,
-    huge_tree=False,
-    remove_comments=True,
-    remove_pis=True,
-  )
-  try:
-    root = etree.fromstring(document, parser)
-  except etree.XMLSyntaxError as error:
-    raise ValueError(f"{name} is not well-formed XML: {error}") from error
-  dtd = root.getroottree().docinfo.internalDTD
-  declared = (
-    dtd is not None and next(iter(dtd.iterentities()), None) is not None
-  )
-  # With an external DTD, which is not read, references need no declaration.
-  if declared or next(root.iter(etree.Entity), None) is not None:
-    raise ValueError(f"{name} uses XML entities, which InkML never needs.")
-  if etree.QName(root).localname != "ink":
-    raise ValueError(
-      f"{name} is not InkML: its root is <{etree.QName(root).localname}>, "
-      "not <ink>."
-    )
-  return root
 
 
 def _elements(root: etree._Element, name: str) -> list[etree._Element]:

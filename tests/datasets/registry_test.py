@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from inksight_jax.datasets import registry
+from inksight_jax.datasets import ink_sets
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.registry import DATASETS, load_records
 from inksight_jax.datasets.skipped import SkipReport
@@ -72,7 +72,7 @@ def test_report_reaches_the_reader(pack: Callable[..., pathlib.Path]):
 @pytest.mark.parametrize(
   ("name", "path", "split", "options", "message"),
   [
-    ("iam", "x", "train", {}, "one of generated_words, omniglot, unipen"),
+    ("icdar", "x", "train", {}, "Unknown data set 'icdar'; one of .*unipen"),
     ("unipen", "x", "dev", {}, "one of train, validation, test"),
     ("unipen", "", "train", {}, "needs a path. Access: Zenodo"),
     ("unipen", "x", "train", {"category": "1a"}, "takes categories"),
@@ -98,7 +98,7 @@ def test_copies_of_rare_categories_are_for_training_only(monkeypatch):
     Record(id="1a/x/1:0", source="unipen", text="1", writer="x"),
     Record(id="1c/x/1:0", source="unipen", text="a", writer="x"),
   ]
-  monkeypatch.setattr(registry, "read_unipen", lambda *_: iter(records))
+  monkeypatch.setattr(ink_sets, "read_unipen", lambda *_: iter(records))
   options = {"train_copies": {"1a": 3}}
   train = list(load_records("unipen", "there", "train", **options))
   assert [r.text for r in train] == ["1", "1", "1", "a"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inksight_jax.inference import images
+from inksight_jax.rendering import images
 
 
 @pytest.fixture
