@@ -4,14 +4,18 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import flax
 import jax
 import numpy as np
 import optax
 from flax.linen import partitioning
 from jax.sharding import Mesh
 
-from inksight_jax.training import checkpoints, prefetch, writers
+from inksight_jax.training import (
+  checkpoints,
+  initial_weights,
+  prefetch,
+  writers,
+)
 from inksight_jax.training import clock as clock_lib
 from inksight_jax.training import hooks as hooks_lib
 from inksight_jax.training import mesh as mesh_lib
@@ -34,7 +38,7 @@ def fit(
   logical_axis_rules: mesh_lib.LogicalAxisRules = mesh_lib.LOGICAL_AXIS_RULES,
   seed: int = 0,
   microbatches: int = 1,
-  initial_params: Mapping[str, Any] | None = None,
+  load: Sequence[initial_weights.InitialWeights] = (),
   checkpointer: checkpoints.Checkpointer | None = None,
   checkpoint_every: int = 0,
   hooks: Sequence[hooks_lib.Scheduled] = (),
@@ -44,10 +48,10 @@ def fit(
 ) -> state_lib.TrainState:
   """Trains a model.
 
-  Starts from, in this order: the latest checkpoint of `checkpointer`;
-  `initial_params`; the model's own initialisation. After SIGTERM it saves and
-  returns early. The device never waits for the host: metrics and the check of
-  a step are read while the next one runs.
+  Starts from the latest checkpoint of `checkpointer`, or else from the model's
+  own initialisation with what `load` gives put in its place. After SIGTERM it
+  saves and returns early. The device never waits for the host: metrics and the
+  check of a step are read while the next one runs.
 
   Args:
     model: T5X-shaped model object.
@@ -58,7 +62,8 @@ def fit(
     logical_axis_rules: how logical axes fall on the mesh.
     seed: of initial parameters and dropout.
     microbatches: see `step.make_train_step`.
-    initial_params: parameters to start from instead of random ones.
+    load: weights to start from instead of random ones, later ones winning;
+      not read when a checkpoint is resumed.
     checkpointer: where to save to and resume from; None for neither.
     checkpoint_every: period of saves in steps; the end always saves.
     hooks: run after their steps, in this order, before the save.
@@ -95,7 +100,7 @@ def fit(
         if checkpointer is not None and start:
           state = _resume(checkpointer, plan, seed)
         else:
-          state = _begin(model, optimizer, plan, seed, initial_params)
+          state = _begin(model, optimizer, plan, seed, load)
       if start >= train_steps:
         return state
       with clock.time("compile"):
@@ -261,25 +266,18 @@ def _begin(
   optimizer: optax.GradientTransformation,
   plan: _Plan,
   seed: int,
-  initial_params: Mapping[str, Any] | None,
+  load: Sequence[initial_weights.InitialWeights],
 ) -> state_lib.TrainState:
-  """A state at step 0, with the parameters given or random ones."""
+  """A state at step 0: random parameters, and those that `load` gives."""
   state = state_lib.initial_state(
     model, optimizer, plan.input_shapes, plan.input_types, plan.shardings, seed
   )
-  if initial_params is None:
-    return state
-  loaded = flax.core.unfreeze(dict(initial_params))
-  checkpoints.check_shapes(loaded, plan.shapes.params, "to load")
-  placed = jax.tree.map(
-    lambda x, like, sharding: jax.device_put(
-      np.asarray(x, like.dtype), sharding
-    ),
-    loaded,
-    plan.shapes.params,
-    plan.shardings.params,
-  )
-  return state.replace(params=placed)
+  for weights in load:
+    params = initial_weights.replace(
+      state.params, weights, plan.shardings.params
+    )
+    state = state.replace(params=params)
+  return state
 
 
 def compile_step(

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gin
@@ -14,7 +14,14 @@ import optax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from inksight_jax.training import checkpoints, hooks, loop, prefetch, writers
+from inksight_jax.training import (
+  checkpoints,
+  hooks,
+  initial_weights,
+  loop,
+  prefetch,
+  writers,
+)
 from inksight_jax.training import mesh as mesh_lib
 from inksight_jax.training import state as state_lib
 
@@ -42,7 +49,10 @@ def train(
   num_eval_batches: int = 8,
   picture_every: int | None = None,
   picture_fn: PictureFunction | None = None,
-  load: str | None = None,
+  load: initial_weights.InitialWeights
+  | Sequence[initial_weights.InitialWeights]
+  | str
+  | None = None,
   resume: bool = False,
   overwrite: bool = False,
   console: bool = True,
@@ -62,7 +72,8 @@ def train(
     num_eval_batches: batches of an evaluation.
     picture_every: period of pictures in steps; `eval_every` by default.
     picture_fn: (model, params, step) -> uint8[height, width, 3].
-    load: model directory or checkpoint whose parameters to start from.
+    load: model directory or checkpoint whose parameters to start from, or
+      functions that give some of them; see `initial_weights`.
     resume: go on from the latest checkpoint of `model_dir`, if it has one.
     overwrite: remove the run that is in `model_dir`.
     console: print metrics.
@@ -89,7 +100,7 @@ def train(
     return loop.fit(
       model, optimizer, batches, train_steps, mesh=mesh, seed=seed,
       logical_axis_rules=logical_axis_rules, microbatches=microbatches,
-      initial_params=None if load is None else checkpoints.load_params(load),
+      load=initial_weights.as_sequence(load),
       checkpointer=saver, checkpoint_every=checkpoint_every, hooks=scheduled,
       writer=out, log_every=log_every, model_dir=model_dir,
     )  # fmt: skip
