@@ -49,3 +49,28 @@ def split_of(
   if position < fractions[0]:
     return SPLITS[0]
   return SPLITS[1] if position < fractions[0] + fractions[1] else SPLITS[2]
+
+
+def in_split(
+  key: str,
+  split: str,
+  fractions: Sequence[float] = DEFAULT_FRACTIONS,
+  seed: int = 0,
+) -> bool:
+  """Whether samples of `key` belong to `split`; "" stands for all of them.
+
+  Raises:
+    ValueError: unknown split, or as `split_of`.
+  """
+  check_split(split)
+  return not split or split_of(key, fractions, seed) == split
+
+
+def check_split(split: str) -> None:
+  """Refuses a name that is neither a split nor "", which means all.
+
+  Raises:
+    ValueError: unknown split.
+  """
+  if split and split not in SPLITS:
+    raise ValueError(f"Unknown split {split!r}; one of {', '.join(SPLITS)}.")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from typing import TypeAlias
 
 import lxml.etree as etree
 
 # A name for signatures of packages that do not import lxml themselves.
-Element = etree._Element
+Element: TypeAlias = etree._Element
 
 MAX_BYTES = 16 * 2**20
 

@@ -1,10 +1,16 @@
 """A UNIPEN set of a few letters, with the defects of the real one."""
 
+import contextlib
 import io
 import pathlib
+import struct
 import tarfile
-from collections.abc import Callable
+import time
+import zlib
+from collections.abc import Callable, Iterator
 
+import cv2
+import numpy as np
 import pytest
 
 # An upside-down T in file coordinates (y up): bar at y = 20, stem below it.
@@ -102,3 +108,59 @@ def unipen_archive(shared_data: pathlib.Path) -> pathlib.Path:
   if not path.is_file():
     pytest.skip("no real data: ../shared/data/unipen is absent")
   return path
+
+
+@pytest.fixture
+def draw() -> Callable[..., np.ndarray]:
+  """Writes a picture whose pixel (x, y) is (x, y, 100); returns it as RGB."""
+
+  def write(path: pathlib.Path, width: int, height: int) -> np.ndarray:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = np.full((height, width, 3), 100, np.uint8)
+    picture[:, :, 0] = np.arange(width) % 256
+    picture[:, :, 1] = np.arange(height)[:, None] % 256
+    assert cv2.imwrite(str(path), picture[:, :, ::-1])
+    return picture
+
+  return write
+
+
+@pytest.fixture
+def huge_png() -> bytes:
+  """A PNG that declares 50,000 x 50,000 pixels and has none."""
+  header = b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+  chunks = [header, b"IDAT" + zlib.compress(b""), b"IEND"]
+  return b"\x89PNG\r\n\x1a\n" + b"".join(
+    struct.pack(">I", len(chunk) - 4)
+    + chunk
+    + struct.pack(">I", zlib.crc32(chunk))
+    for chunk in chunks
+  )
+
+
+def _status(key: str) -> int:
+  """A memory figure of this process, bytes."""
+  for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+    if line.startswith(key):
+      return int(line.split()[1]) * 1024
+  raise KeyError(key)
+
+
+@pytest.fixture
+def limits() -> Callable[[], contextlib.AbstractContextManager[None]]:
+  """A block that may take 2 s of processor time and 200 MB."""
+
+  @contextlib.contextmanager
+  def block() -> Iterator[None]:
+    resettable = pathlib.Path("/proc/self/clear_refs")
+    with contextlib.suppress(OSError):
+      resettable.write_text("5")  # the peak counts from here
+    before = _status("VmRSS") if resettable.exists() else 0
+    # Of this process: a busy machine is not the reader's fault.
+    start = time.process_time()
+    yield
+    assert time.process_time() - start < 2
+    if resettable.exists():
+      assert _status("VmHWM") - before < 200e6
+
+  return block
