@@ -21,7 +21,13 @@ MAX_TOTAL_BYTES = 4 * 2**30
 class FolderFiles(Mapping[str, bytes]):
   """Files below a folder by relative path, read when asked for."""
 
-  def __init__(self, root: pathlib.Path, wanted: Callable[[str], bool]) -> None:
+  def __init__(
+    self,
+    root: pathlib.Path,
+    wanted: Callable[[str], bool],
+    max_bytes: int = MAX_MEMBER_BYTES,
+  ) -> None:
+    self._max_bytes = max_bytes
     self._root = root.resolve()
     self._paths = {
       relative: path
@@ -33,7 +39,13 @@ class FolderFiles(Mapping[str, bytes]):
     }
 
   def __getitem__(self, name: str) -> bytes:
-    return self._paths[name].read_bytes()
+    path = self._paths[name]
+    size = path.stat().st_size
+    if size > self._max_bytes:
+      raise ValueError(
+        f"{path} holds {size} bytes; at most {self._max_bytes} are read."
+      )
+    return path.read_bytes()
 
   def __iter__(self) -> Iterator[str]:
     return iter(self._paths)
@@ -74,7 +86,7 @@ def _open(path: pathlib.Path) -> Any:
 
 
 def _read_archive(
-  path: pathlib.Path, wanted: Callable[[str], bool]
+  path: pathlib.Path, wanted: Callable[[str], bool], max_bytes: int
 ) -> dict[str, bytes]:
   files: dict[str, bytes] = {}
   total = 0
@@ -87,11 +99,12 @@ def _read_archive(
         if not member.isfile() or not wanted(name):
           continue
         total += member.size
-        if member.size > MAX_MEMBER_BYTES or total > MAX_TOTAL_BYTES:
+        if member.size > max_bytes or total > MAX_TOTAL_BYTES:
           raise ValueError(
             f"{path}: {member.name} would take {member.size} bytes, {total} in "
-            f"all; at most {MAX_MEMBER_BYTES} a file and {MAX_TOTAL_BYTES} in "
-            "all are read. Is this the right archive?"
+            f"all; at most {max_bytes} a file and {MAX_TOTAL_BYTES} in all are "
+            "read. Is this the right archive? If so, unpack it and give the "
+            "folder."
           )
         content = archive.extractfile(member)
         assert content is not None
@@ -105,31 +118,36 @@ def _read_archive(
 
 
 def read_files(
-  path: str | pathlib.Path, wanted: Callable[[str], bool]
+  path: str | pathlib.Path,
+  wanted: Callable[[str], bool],
+  max_bytes: int | None = None,
 ) -> Mapping[str, bytes]:
   """Opens a tar archive (plain, gz, bz2, xz) or an unpacked folder.
 
   Args:
     path: the archive or folder.
     wanted: says by relative path which files to keep.
+    max_bytes: limit for one file; MAX_MEMBER_BYTES where not given.
 
   Returns:
     File contents by relative path with `/`. An archive is streamed once into
-    memory; a folder is read file by file on access.
+    memory; a folder is read file by file on access, where a file beyond the
+    limit raises ValueError.
 
   Raises:
     ValueError: nothing there, no archive, truncated, or absurdly large.
   """
+  max_bytes = MAX_MEMBER_BYTES if max_bytes is None else max_bytes
   path = pathlib.Path(path).expanduser()
   if path.is_dir():
-    return FolderFiles(path, wanted)
+    return FolderFiles(path, wanted, max_bytes)
   if not path.is_file():
     raise ValueError(
       f"{path}: no such file or folder; give the archive of the data set or "
       "the folder it was unpacked to."
     )
   try:
-    return _read_archive(path, wanted)
+    return _read_archive(path, wanted, max_bytes)
   except (tarfile.TarError, lzma.LZMAError, EOFError, OSError, zlib.error) as e:
     raise ValueError(
       f"{path}: not a complete tar archive ({e}). Download it again; a "

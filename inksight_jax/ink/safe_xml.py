@@ -16,11 +16,16 @@ Element: TypeAlias = etree._Element
 
 MAX_BYTES = 16 * 2**20
 
+_ID_ERRORS = frozenset(
+  (etree.ErrorTypes.DTD_XMLID_VALUE, etree.ErrorTypes.DTD_ID_REDEFINED)
+)
+
 
 def read_limited(
   source: str | os.PathLike[str] | bytes,
   max_bytes: int,
   kind: str = "document",
+  name: str = "",
 ) -> tuple[bytes, str]:
   """Reads a file, or takes its content, within a limit.
 
@@ -28,6 +33,7 @@ def read_limited(
     source: a path, or the content itself as bytes.
     max_bytes: a larger file is refused before it is read.
     kind: what to call content that has no path.
+    name: its name in messages, for a member of an archive.
 
   Returns:
     The content and its name for messages.
@@ -36,13 +42,14 @@ def read_limited(
     ValueError: larger than the limit, absent or not a file.
   """
   if isinstance(source, bytes):
-    name, size = f"The {kind}", len(source)
+    name, size = name or f"The {kind}", len(source)
   else:
-    name = os.fspath(source)
-    if not os.path.isfile(name):
-      what = "a folder" if os.path.isdir(name) else "absent"
+    path = os.fspath(source)
+    name = name or path
+    if not os.path.isfile(path):
+      what = "a folder" if os.path.isdir(path) else "absent"
       raise ValueError(f"{name} is {what}; wanted a file.")
-    size = os.path.getsize(name)
+    size = os.path.getsize(path)
   if size > max_bytes:
     raise ValueError(
       f"{name} holds {size} bytes, more than the limit of {max_bytes}; "
@@ -50,7 +57,7 @@ def read_limited(
     )
   if isinstance(source, bytes):
     return source, name
-  with open(name, "rb") as file:
+  with open(source, "rb") as file:
     return file.read(max_bytes), name
 
 
@@ -59,6 +66,7 @@ def parse_xml(
   roots: Collection[str],
   kind: str,
   max_bytes: int = MAX_BYTES,
+  name: str = "",
 ) -> Element:
   """Parses a document and checks its root; namespaces are not looked at.
 
@@ -70,6 +78,7 @@ def parse_xml(
     roots: local names that the root may have.
     kind: name of the format for messages, for example "InkML".
     max_bytes: larger documents are refused before they are parsed.
+    name: of the document in messages, where bytes come from an archive.
 
   Returns:
     The root; comments and processing instructions are left out.
@@ -78,17 +87,9 @@ def parse_xml(
     ValueError: the document is absent, too large, not XML, declares entities,
       or has another root.
   """
-  document, name = read_limited(source, max_bytes, f"{kind} document")
-  parser = etree.XMLParser(
-    resolve_entities=False,
-    no_network=True,
-    load_dtd=False,
-    huge_tree=False,
-    remove_comments=True,
-    remove_pis=True,
-  )
+  document, name = read_limited(source, max_bytes, f"{kind} document", name)
   try:
-    root = etree.fromstring(document, parser)
+    root = _parse(document)
   except etree.XMLSyntaxError as error:
     raise ValueError(f"{name} is not well-formed XML: {error}") from error
   dtd = root.getroottree().docinfo.internalDTD
@@ -105,3 +106,24 @@ def parse_xml(
       f"{name} is not {kind}: its root is <{local}>, not {wanted}."
     )
   return root
+
+
+def _parse(document: bytes, recover: bool = False) -> Element:
+  parser = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    huge_tree=False,
+    remove_comments=True,
+    remove_pis=True,
+    recover=recover,
+  )
+  try:
+    return etree.fromstring(document, parser)
+  except etree.XMLSyntaxError:
+    # CROHME numbers its groups (xml:id="9"), which is well-formed but no valid
+    # id. With no other complaint there is nothing to repair.
+    complaints = {entry.type for entry in parser.error_log}
+    if recover or not complaints or complaints - _ID_ERRORS:
+      raise
+    return _parse(document, recover=True)

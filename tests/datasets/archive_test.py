@@ -43,3 +43,11 @@ def test_something_else_is_no_archive(tmp_path: pathlib.Path):
   path.write_bytes(b"\xff\xd8\xff" + bytes(2000))
   with pytest.raises(ValueError, match=r"word\.jpg: not a complete tar"):
     read_files(path, lambda name: True)
+
+
+def test_a_folder_refuses_the_same_sizes(tmp_path: pathlib.Path):
+  with (tmp_path / "sparse.dat").open("wb") as file:
+    file.truncate(2**40)
+  files = read_files(tmp_path, lambda name: True, max_bytes=100)
+  with pytest.raises(ValueError, match=r"sparse\.dat holds 1099511627776"):
+    files["sparse.dat"]

@@ -1,5 +1,6 @@
 """The UNIPEN reader on a small set with every defect, and on the real one."""
 
+import contextlib
 import itertools
 import pathlib
 import tarfile
@@ -292,3 +293,34 @@ def test_real_letters_stand_upright_and_whole(
       )
   assert len(above) >= 6
   assert all(np.mean(values) > 0.9 for values in above.values()), above
+
+
+def test_hostile_archives_and_files(
+  pack: Pack,
+  unipen_files: Files,
+  tmp_path: pathlib.Path,
+  limits: Callable[[], contextlib.AbstractContextManager[None]],
+):
+  """Bombs, floods, loops: one error or counted skips, quickly."""
+  bomb = tmp_path / "bomb.tar.xz"
+  with tarfile.open(bomb, "w:xz", preset=0) as tar:
+    info = tarfile.TarInfo("include/aa/zeros.dat")
+    info.size = 130 * 2**20
+    with open("/dev/zero", "rb") as zeros:
+      tar.addfile(info, zeros)
+  with limits(), pytest.raises(ValueError, match="would take 136314880 bytes"):
+    read(bomb)
+  index = unipen_files["data/1a/aa/w1.dat"]
+  for name, text, reason in (
+    (
+      "data/1a/aa/w1.dat",
+      index + '.SEGMENT CHARACTER 0-999999999 ? "6"\n',
+      "wrong delineation",
+    ),
+    ("include/aa/aa.doc", ".INCLUDE aa/aa.doc\n", "unreadable file"),
+    ("data/1a/aa/w3.dat", "\xff\0" * 100_000, ".INCLUDE of a missing file"),
+  ):
+    path = pack({**unipen_files, name: text}, "hostile.tar")
+    with limits():
+      _, report = read(path)
+    assert any(reason in known for known in report.counts), report.table()

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inksight_jax.ink.inkml import NAMESPACE, read_inkml, write_inkml
+from inksight_jax.ink.inkml import (
+  NAMESPACE,
+  read_document,
+  read_inkml,
+  write_inkml,
+)
 from inksight_jax.ink.types import Ink, Stroke
 
 coordinates = st.floats(-1e5, 1e5)
@@ -159,7 +164,9 @@ def test_empty_ink_is_read_as_empty():
     ("hello", "not well-formed"),
     ("<svg/>", "root is <svg>"),
     ("<ink><trace>1 2, 3</trace></ink>", r"trace 0 \(line 1\): the point '3'"),
-    ("<ink><trace>1 2, '3'4</trace></ink>", "trace 0"),
+    ("<ink><trace>'1'2, 3 4</trace></ink>", "trace 0.*before any explicit"),
+    ("<ink><trace>1 2,!3 x</trace></ink>", "could not convert 'x'"),
+    ("<ink><trace>1 2,!3 ?</trace></ink>", "not finite"),
     ("<ink><trace>1 nan</trace></ink>", "not finite"),
     ("<ink><trace>one two</trace></ink>", "could not convert"),
     (
@@ -255,3 +262,85 @@ def test_deep_nesting_is_refused():
 def test_pressures_are_not_written():
   stroke = Stroke(np.array([[1.0, 2.0]]), None, np.array([0.7]))
   assert "0.7" not in write_inkml(Ink((stroke,)))
+
+
+def test_groups_are_found_by_traces_inside_and_by_reference():
+  """CROHME: symbols refer to traces; VNOnDB: words contain them."""
+  crohme = read_document(
+    f'<ink xmlns="{NAMESPACE}"><trace id="0">1 2</trace>'
+    '<trace id="1">3 4, 5 6</trace><trace id="2"/><traceGroup xml:id="9">'
+    '<annotation type="truth">Segmentation</annotation>'
+    '<traceGroup xml:id="10"><annotation type="truth">a</annotation>'
+    '<traceView traceDataRef="1"/><annotationXML href="a_1"/></traceGroup>'
+    '<traceGroup xml:id="11"><annotation type="truth">b</annotation>'
+    '<traceView traceDataRef="#0"/><traceView traceDataRef="2"/></traceGroup>'
+    "</traceGroup></ink>".encode(),
+    groups=True,
+  )
+  whole, a, b = crohme.groups
+  assert [g.leaf for g in crohme.groups] == [False, True, True]
+  assert (a.id, a.annotations) == ("10", {"truth": "a", "href": "a_1"})
+  assert columns(a.ink) == [[[3, 4], [5, 6]]]
+  assert columns(b.ink) == [[[1, 2]]]
+  assert columns(whole.ink) == columns(a.ink) + columns(b.ink)
+  vnondb = read_document(
+    b"<ink><annotationXML><writer>w7</writer></annotationXML>"
+    b'<traceGroup id="tg_0"><annotationXML><Tg_Truth>xin</Tg_Truth>'
+    b'</annotationXML><trace id="a">1 2,3 4,</trace></traceGroup></ink>',
+    groups=True,
+  )
+  (group,) = vnondb.groups
+  assert vnondb.annotations == {"writer": "w7"}
+  assert (group.id, group.annotations) == ("tg_0", {"Tg_Truth": "xin"})
+  assert columns(group.ink) == [[[1, 2], [3, 4]]]
+
+
+def test_mathematics_is_no_annotation():
+  _, annotations = read_text(
+    '<ink><annotationXML type="truth"><math xmlns="urn:math"><mi>a</mi></math>'
+    "</annotationXML></ink>"
+  )
+  assert annotations == {}
+
+
+def views(*inside: str, traces: str = '<trace id="t">1 1,2 2,3 3</trace>'):
+  return read_document(
+    f"<ink>{traces}{''.join(inside)}</ink>".encode(), groups=True
+  )
+
+
+def test_a_view_shows_the_points_asked_for():
+  group = '<traceGroup><traceView traceDataRef="t" {}/></traceGroup>'
+  found = views(*[group.format(a) for a in ('from="2"', 'to="2"')])
+  assert [columns(g.ink) for g in found.groups] == [
+    [[[2, 2], [3, 3]]],
+    [[[1, 1], [2, 2]]],
+  ]
+  for wrong in ('from="0"', 'to="4"', 'from="3" to="2"', 'from="1:2"'):
+    with pytest.raises(ValueError, match=r"document:1: a view from"):
+      views(group.format(wrong))
+
+
+def test_views_of_nothing_and_of_themselves_are_refused():
+  with pytest.raises(ValueError, match="'u' names no trace"):
+    views('<traceGroup><traceView traceDataRef="u"/></traceGroup>')
+  with pytest.raises(ValueError, match="round in circles"):
+    views('<traceGroup id="g"><traceView traceDataRef="g"/></traceGroup>')
+  # Each group shows the one before twice: 2 to the 40 strokes.
+  doubling = "".join(
+    f'<traceGroup id="g{i}">'
+    + f'<traceView traceDataRef="{f"g{i - 1}" if i else "t"}"/>' * 2
+    + "</traceGroup>"
+    for i in range(40)
+  )
+  start = time.perf_counter()
+  with pytest.raises(ValueError, match="or multiply"):
+    views(doubling)
+  assert time.perf_counter() - start < 2
+
+
+def test_a_flood_of_points_is_refused():
+  start = time.perf_counter()
+  with pytest.raises(ValueError, match="characters of points"):
+    read_text("<ink><trace>" + "1 2," * 600_000 + "</trace></ink>")
+  assert time.perf_counter() - start < 2

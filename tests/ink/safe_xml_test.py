@@ -37,3 +37,17 @@ def test_size_is_looked_at_before_reading(tmp_path: pathlib.Path):
     read_limited(tmp_path, 100)
   with pytest.raises(ValueError, match=r"nothing is absent"):
     read_limited(tmp_path / "nothing", 100)
+
+
+def test_ids_that_are_numbers_are_forgiven_but_nothing_else():
+  root = parse_xml(b'<ink><g xml:id="9"/><g xml:id="9"/></ink>', ("ink",), "X")
+  assert len(root) == 2
+  with pytest.raises(ValueError, match="not well-formed"):
+    parse_xml(b'<ink><g xml:id="9"></ink>', ("ink",), "X")
+  with pytest.raises(ValueError, match="not well-formed"):
+    parse_xml(b'<ink><g xml:id="9"/>', ("ink",), "X")
+
+
+def test_a_document_out_of_an_archive_has_a_name():
+  with pytest.raises(ValueError, match=r"^a/b\.xml is not well-formed"):
+    parse_xml(b"<", ("ink",), "InkML", name="a/b.xml")
