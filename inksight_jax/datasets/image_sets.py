@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from inksight_jax.datasets.gnhk import read_gnhk
+from inksight_jax.datasets.hiertext import read_hiertext
 from inksight_jax.datasets.iam import read_iam
+from inksight_jax.datasets.imgur5k import read_imgur5k
 from inksight_jax.datasets.info import DatasetInfo
 
 IMAGE_SETS: tuple[DatasetInfo, ...] = (
@@ -22,5 +25,56 @@ IMAGE_SETS: tuple[DatasetInfo, ...] = (
     counts={"word": 115_320, "line": 13_353, "form": 1_539},
     reader=read_iam,
     splits="official: Aachen (forms) or LWI (lines)",
+  ),
+  DatasetInfo(
+    name="imgur5k",
+    kind="pictures + text: English words in photos",
+    licence="CC BY-NC 4.0 (annotations; the photos are their owners')",
+    citation=(
+      "P. Krishnan, R. Kovvuri, G. Pang, B. Vassilev, T. Hassner, "
+      "TextStyleBrush: transfer of text aesthetics from a single example, 2021"
+    ),
+    access=(
+      "github.com/facebookresearch/IMGUR5K-Handwriting-Dataset, whose script "
+      "downloads the photos; path: the folder with dataset_info/ and images/"
+    ),
+    # All word boxes, the ones marked "not annotated" among them.
+    counts={"word": 230_573},
+    reader=read_imgur5k,
+    splits="official, by page; pages in two of them count for the later",
+  ),
+  DatasetInfo(
+    name="hiertext",
+    kind="pictures + text: handwritten words or lines in photos",
+    licence="CC BY-SA 4.0",
+    citation=(
+      "S. Long, S. Qin, D. Panteleev, A. Bissacco, Y. Fujii, M. Raptis, "
+      "Towards end-to-end unified scene text detection and layout analysis, "
+      "CVPR 2022"
+    ),
+    access=(
+      "github.com/google-research-datasets/hiertext (gt/) and "
+      "s3://open-images-dataset/ocr/; path: the folder with gt/ and train/, "
+      "validation/, test/"
+    ),
+    counts={"pictures": 11_639},
+    reader=read_hiertext,
+    splits="official, by picture",
+  ),
+  DatasetInfo(
+    name="gnhk",
+    kind="pictures + text: English words in photos of notes",
+    licence="CC BY 4.0",
+    citation=(
+      "A. W. C. Lee, J. Chung, M. Lee, GNHK: a dataset for English handwriting "
+      "in the wild, ICDAR 2021"
+    ),
+    access=(
+      "goodnotes.com/gnhk; path: the folder with train*/ and test*/, each with "
+      "pictures and one JSON per picture or a *.manifest"
+    ),
+    counts={"pictures": 687},
+    reader=read_gnhk,
+    splits="official test; validation is a tenth of the training pictures",
   ),
 )
