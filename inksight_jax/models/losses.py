@@ -106,6 +106,24 @@ def target_weights(
   return jnp.asarray(weights, jnp.float32)
 
 
+def sum_per_sequence(
+  batch: Batch, values: Float[Array, "batch length"]
+) -> Float[Array, "batch #length"]:
+  """At each token, the sum of `values` over the sequence that it belongs to.
+
+  Args:
+    batch: features; a row is one sequence, or with `decoder_segment_ids`
+      several packed ones.
+    values: one for each token.
+  """
+  if "decoder_segment_ids" not in batch:
+    return jnp.sum(values, axis=-1, keepdims=True)
+  segments = jnp.asarray(batch["decoder_segment_ids"])
+  # Comparing all pairs fuses into the sum; a scatter would not.
+  same = segments[:, :, None] == segments[:, None, :]
+  return jnp.sum(jnp.where(same, values[:, None, :], 0.0), axis=-1)
+
+
 def normalizer_and_weights(
   batch: Batch,
   normalizing_factor: float | int | str | None,
@@ -124,7 +142,7 @@ def normalizer_and_weights(
     (scalar divisor, never zero; float32 token weights).
 
   Raises:
-    ValueError: for an unknown name, or AVERAGE_PER_SEQUENCE on packed data.
+    ValueError: for an unknown name.
   """
   weights = target_weights(batch)
   if normalizing_factor is None:
@@ -137,12 +155,7 @@ def normalizer_and_weights(
   if name == "NUM_TOTAL_TARGET_TOKENS":
     return jnp.float32(weights.size), weights
   if name == "AVERAGE_PER_SEQUENCE":
-    if "decoder_segment_ids" in batch:
-      raise ValueError(
-        "AVERAGE_PER_SEQUENCE cannot tell packed sequences apart; use "
-        "NUM_REAL_TARGET_TOKENS or turn packing off."
-      )
-    per_sequence = jnp.sum(weights, axis=-1, keepdims=True)
+    per_sequence = sum_per_sequence(batch, weights)
     weights = weights / jnp.where(per_sequence == 0, 1.0, per_sequence)
     return jnp.maximum(jnp.sum(weights), 1.0), weights
   raise ValueError(

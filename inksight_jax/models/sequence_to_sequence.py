@@ -155,13 +155,12 @@ class SequenceToSequence:
     correct = _is_best(logits, targets)
     counted = weights > 0
     num_tokens = jnp.sum(counted)
-    rows = jnp.any(counted, axis=-1)
-    exact = rows & jnp.all(correct | ~counted, axis=-1)
+    sequences, exact = _count_sequences(batch, counted, correct)
     metrics: Metrics = {
       "loss": _average(loss_sum, weight_sum),
       "z_loss": _average(z_loss_sum, weight_sum),
       "accuracy": _average(jnp.sum(correct & counted), num_tokens),
-      "sequence_accuracy": _average(jnp.sum(exact), jnp.sum(rows)),
+      "sequence_accuracy": _average(exact, sequences),
       "non_padding_fraction": _average(num_tokens, counted.size),
     }
     return loss, metrics
@@ -329,6 +328,21 @@ def _is_best(
   ids = jnp.arange(logits.shape[-1], dtype=targets.dtype)[None, None, :]
   others = jnp.where(ids == targets[..., None], -jnp.inf, logits)
   return jnp.max(others, axis=-1) < jnp.max(logits, axis=-1)
+
+
+def _count_sequences(
+  batch: losses.Batch,
+  counted: Bool[Array, "batch length"],
+  correct: Bool[Array, "batch length"],
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+  """Number of sequences, packed or not, and of those without a wrong token."""
+  counts = counted.astype(jnp.float32)
+  lengths = losses.sum_per_sequence(batch, counts)
+  wrong = losses.sum_per_sequence(batch, jnp.where(correct, 0.0, counts))
+  # Each token stands for its part of a sequence; the parts sum to whole ones.
+  parts = counts / jnp.maximum(lengths, 1.0)
+  exact = jnp.where(wrong == 0, parts, 0.0)
+  return jnp.round(jnp.sum(parts)), jnp.round(jnp.sum(exact))
 
 
 def _average(total: Array, count: Array | int) -> clu_metrics.Average:

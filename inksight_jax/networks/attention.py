@@ -169,7 +169,7 @@ class CrossAttention(_Attention):
     self,
     inputs: Float[Array, "batch queries embed"],
     encoded: Float[Array, "batch keys embed"] | None,
-    encoded_mask: Bool[Array, "batch keys"] | None,
+    encoded_mask: Bool[Array, "batch *queries keys"] | None,
     *,
     decode: bool = False,
   ) -> Float[Array, "batch queries embed"]:
@@ -178,7 +178,8 @@ class CrossAttention(_Attention):
     Args:
       inputs: queries.
       encoded: what is attended to; None to use what an earlier call cached.
-      encoded_mask: True where `encoded` holds something.
+      encoded_mask: True where `encoded` holds something, or, with an axis of
+        queries, where it holds something for that query.
       decode: stores keys, values and mask in the collection `cache`, under
         names starting with `cross_`: equal for all hypotheses of an example.
     """
@@ -198,7 +199,8 @@ class CrossAttention(_Attention):
         "`encoded` or its mask is None and nothing is cached; the first call "
         "with decode=True must be given the encoded inputs."
       )
-    mask = jnp.asarray(encoded_mask)[:, None, None, :]
+    mask = jnp.asarray(encoded_mask)
+    mask = mask[:, None] if mask.ndim == 3 else mask[:, None, None]
     return self._attend(inputs, key, value, mask, None)
 
 

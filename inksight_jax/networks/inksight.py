@@ -61,32 +61,60 @@ class InkSight(nn.Module):
 
   def __call__(
     self,
-    encoder_input_image: UInt8[Array, "batch height width channels"],
-    encoder_input_tokens: Int[Array, "batch inputs"],
+    encoder_input_image: UInt8[Array, "batch *slots height width channels"],
+    encoder_input_tokens: Int[Array, "batch *slots inputs"],
     decoder_input_tokens: Int[Array, "batch targets"],
     decoder_target_tokens: Int[Array, "batch targets"],
+    decoder_segment_ids: Int[Array, "batch targets"] | None = None,
+    decoder_positions: Int[Array, "batch targets"] | None = None,
     *,
     enable_dropout: bool = True,
   ) -> Float[Array, "batch targets vocab"]:
     """Teacher-forced logits.
 
+    With an axis of slots, each row of targets holds several examples one after
+    another, and slot `i` holds the picture and prompt of segment `i + 1`.
+
     Args:
       encoder_input_image: pixels 0 to 255.
       encoder_input_tokens: prompt, padded with 0.
-      decoder_input_tokens: targets shifted right by one, beginning with 0.
+      decoder_input_tokens: targets shifted right by one, beginning with 0; so
+        does every segment.
       decoder_target_tokens: not read, the causal mask hides padding already;
         accepted because T5X-shaped models hand it to every network.
+      decoder_segment_ids: example of each target, from 1; 0 for padding.
+        Needed with slots.
+      decoder_positions: not read, position biases depend on distances alone;
+        accepted like `decoder_target_tokens`.
       enable_dropout: whether to drop units; needs a `dropout` RNG.
+
+    Raises:
+      ValueError: slots without segment ids, or segment ids without slots.
     """
-    encoded, encoder_mask = self.encode(
-      encoder_input_image, encoder_input_tokens, enable_dropout=enable_dropout
-    )
-    return self.decode(
-      encoded,
-      encoder_mask,
-      decoder_input_tokens,
-      decoder_target_tokens,
+    del decoder_target_tokens, decoder_positions
+    slots = encoder_input_image.shape[1:-3]
+    if bool(slots) != (decoder_segment_ids is not None):
+      raise ValueError(
+        "Packed rows need both: an axis of slots in encoder_input_image (its "
+        f"shape is {encoder_input_image.shape}) and decoder_segment_ids."
+      )
+    encoded, mask = self.encode(
+      encoder_input_image.reshape(-1, *encoder_input_image.shape[-3:]),
+      encoder_input_tokens.reshape(-1, encoder_input_tokens.shape[-1]),
       enable_dropout=enable_dropout,
+    )
+    if decoder_segment_ids is not None:
+      rows = encoder_input_image.shape[0]
+      segments = jnp.arange(1, slots[0] + 1).repeat(encoded.shape[1])
+      encoded = encoded.reshape(rows, -1, encoded.shape[-1])
+      own = decoder_segment_ids[:, :, None] == segments[None, None, :]
+      mask = own & mask.reshape(rows, 1, -1)
+    return self.decoder(
+      encoded,
+      mask,
+      decoder_input_tokens,
+      segment_ids=decoder_segment_ids,
+      deterministic=not enable_dropout,
     )
 
   def encode(

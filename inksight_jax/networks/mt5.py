@@ -209,7 +209,7 @@ class DecoderLayer(_Layer):
     self,
     x: Float[Array, "batch length embed"],
     encoded: Float[Array, "batch inputs embed"] | None,
-    encoded_mask: Bool[Array, "batch inputs"] | None,
+    encoded_mask: Bool[Array, "batch *length inputs"] | None,
     mask: Bool[Array, "#batch 1 length keys"],
     bias: Float[Array, "1 heads length keys"],
     cache_index: Int[Array, ""] | None,
@@ -292,9 +292,10 @@ class Decoder(nn.Module):
   def __call__(
     self,
     encoded: Float[Array, "batch inputs embed"] | None,
-    encoded_mask: Bool[Array, "batch inputs"] | None,
+    encoded_mask: Bool[Array, "batch *length inputs"] | None,
     decoder_input_tokens: Int[Array, "batch length"],
     *,
+    segment_ids: Int[Array, "batch length"] | None = None,
     deterministic: bool = True,
     decode: bool = False,
     max_decode_length: int | None = None,
@@ -303,8 +304,10 @@ class Decoder(nn.Module):
 
     Args:
       encoded: encoded inputs; None to go on from the cache.
-      encoded_mask: True where `encoded` holds something.
+      encoded_mask: True where `encoded` holds something (for that token).
       decoder_input_tokens: tokens so far, or with `decode` the newest.
+      segment_ids: which of several sequences in the row each token belongs to;
+        it sees no other. Not with `decode`.
       deterministic: disables dropout.
       decode: keep keys and values in the collection `cache`. The call that is
         given `encoded` starts a new sequence; its tokens are the prompt.
@@ -325,7 +328,10 @@ class Decoder(nn.Module):
     )(num_new, num_keys, first)
     # Padding lies to the right of every position that is scored, so hiding
     # the future hides it too.
-    mask = jnp.arange(num_keys)[None, :] <= positions[:, None]
+    mask = (jnp.arange(num_keys)[None, :] <= positions[:, None])[None]
+    if segment_ids is not None:
+      # Biases need no change: they depend on distances, which stay the same.
+      mask &= segment_ids[:, :, None] == segment_ids[:, None, :]
     dropout = layers.broadcast_dropout(cfg.dropout_rate, deterministic)
     x = dropout(self.token_embedder(decoder_input_tokens))
     x = layers.run_layers(
@@ -333,7 +339,7 @@ class Decoder(nn.Module):
       layers.constrain_activations(x),
       encoded,
       encoded_mask,
-      mask[None, None],
+      mask[:, None],
       bias,
       first if decode else None,
       depth=cfg.num_decoder_layers,

@@ -249,15 +249,18 @@ def to_model_features(
     example = vars(example)
   inputs = _padded(example["inputs"], spec.input_length, "inputs")
   targets = _padded(example["targets"], spec.target_length, "targets")
-  # PAD starts the decoder, as in T5.
-  shifted = np.concatenate([np.full(1, PAD_ID, np.int32), targets[:-1]])
   return {
     "encoder_input_image": np.asarray(example["image"], np.uint8),
     "encoder_input_tokens": inputs,
-    "decoder_input_tokens": shifted,
+    "decoder_input_tokens": shift_right(targets),
     "decoder_target_tokens": targets,
     "decoder_loss_weights": (targets != PAD_ID).astype(np.float32),
   }
+
+
+def shift_right(targets: NDArray[np.int32]) -> NDArray[np.int32]:
+  """Decoder inputs of a target sequence; PAD starts the decoder, as in T5."""
+  return np.concatenate([np.full(1, PAD_ID, np.int32), targets[:-1]])
 
 
 def _padded(

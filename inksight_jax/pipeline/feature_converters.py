@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import seqio
 import tensorflow as tf
+from numpy.typing import NDArray
+
+from inksight_jax.pipeline.packing import to_packed_features, windows
 
 FeatureSpec = seqio.FeatureConverter.FeatureSpec
 
@@ -14,7 +17,16 @@ FeatureSpec = seqio.FeatureConverter.FeatureSpec
 class InkSightFeatureConverter(seqio.FeatureConverter):
   """Image, inputs and targets of an encoder-decoder.
 
-  The numpy twin is `examples.to_model_features`; a test holds them together.
+  The numpy twins are `examples.to_model_features` and, packed,
+  `packing.to_packed_features`; tests hold them together.
+
+  Args:
+    pack: whether several examples share a row of targets. SeqIO's own packing
+      takes only features of rank one; this one gives images and inputs an axis
+      of slots.
+    slots: most examples in a packed row; 0 turns packing off, so that T5X's
+      `pack` can stay on and one number decides.
+    **kwargs: of `seqio.FeatureConverter`.
   """
 
   TASK_FEATURES = {  # noqa: RUF012
@@ -29,19 +41,27 @@ class InkSightFeatureConverter(seqio.FeatureConverter):
     "decoder_target_tokens": FeatureSpec(dtype=tf.int32),
     "decoder_loss_weights": FeatureSpec(dtype=tf.float32),
   }
+  PACKED_FEATURES = {  # noqa: RUF012
+    **MODEL_FEATURES,
+    "encoder_input_image": FeatureSpec(dtype=tf.uint8, rank=4),
+    "encoder_input_tokens": FeatureSpec(dtype=tf.int32, rank=2),
+    "decoder_segment_ids": FeatureSpec(dtype=tf.int32),
+    "decoder_positions": FeatureSpec(dtype=tf.int32),
+  }
   PACKING_FEATURE_DTYPES = {}  # noqa: RUF012
 
-  def __init__(self, pack: bool = False, **kwargs: Any) -> None:
-    if pack:
-      raise ValueError(
-        "Several pictures do not pack into one row; set PACK = False."
-      )
+  def __init__(self, pack: bool = False, slots: int = 0, **kwargs: Any) -> None:
     super().__init__(pack=False, **kwargs)
+    self._slots = slots if pack else 0
+    if self._slots:
+      self.MODEL_FEATURES = self.PACKED_FEATURES
 
   def _convert_features(
     self, ds: tf.data.Dataset, task_feature_lengths: Mapping[str, int]
   ) -> tf.data.Dataset:
     """Pads and renames; the image has its size already."""
+    if self._slots:
+      return self._packed_rows(ds, task_feature_lengths)
     lengths = {key: task_feature_lengths[key] for key in ("inputs", "targets")}
     ds = seqio.utils.trim_and_pad_dataset(ds, lengths)
 
@@ -63,16 +83,46 @@ class InkSightFeatureConverter(seqio.FeatureConverter):
 
     return ds.map(convert, num_parallel_calls=tf.data.AUTOTUNE)
 
+  def _packed_rows(
+    self, ds: tf.data.Dataset, lengths: Mapping[str, int]
+  ) -> tf.data.Dataset:
+    """Rows of several examples, packed a window of the stream at a time."""
+    ds = ds.map(lambda e: {name: e[name] for name in self.TASK_FEATURES})
+
+    def rows() -> Iterator[dict[str, NDArray]]:
+      for row in windows(
+        ds.as_numpy_iterator(),
+        lambda example: len(example["targets"]),
+        lengths["targets"],
+        self._slots,
+        seed=0,
+      ):
+        yield to_packed_features(row, lengths, self._slots)
+
+    side, length = lengths["image"], lengths["targets"]
+    shapes = {
+      "encoder_input_image": (self._slots, side, side, 3),
+      "encoder_input_tokens": (self._slots, lengths["inputs"]),
+    }
+    return tf.data.Dataset.from_generator(
+      rows,
+      output_signature={
+        name: tf.TensorSpec(shapes.get(name, (length,)), spec.dtype)
+        for name, spec in self.PACKED_FEATURES.items()
+      },
+    )
+
   def get_model_feature_lengths(
     self, task_feature_lengths: Mapping[str, int]
   ) -> dict[str, int]:
     """Lengths of the model features along their first axis."""
     decoder = task_feature_lengths["targets"]
+    encoder = {
+      "encoder_input_image": self._slots or task_feature_lengths["image"],
+      "encoder_input_tokens": self._slots or task_feature_lengths["inputs"],
+    }
     return {
-      "encoder_input_image": task_feature_lengths["image"],
-      "encoder_input_tokens": task_feature_lengths["inputs"],
-      "decoder_input_tokens": decoder,
-      "decoder_target_tokens": decoder,
-      "decoder_loss_weights": decoder,
+      **dict.fromkeys(self.MODEL_FEATURES, decoder),
+      **encoder,
       **{key: task_feature_lengths[key] for key in self._passthrough_features},
     }

@@ -93,6 +93,22 @@ def test_normalizers():
   np.testing.assert_allclose(weights[0], [0.5, 0.5, 0, 0])
 
 
+def test_packed_sequences_weigh_one_each():
+  batch = {
+    "decoder_target_tokens": jnp.asarray(
+      [[3, 1, 4, 4, 4, 1], [5, 1, 0, 0, 0, 0]]
+    ),
+    "decoder_segment_ids": jnp.asarray(
+      [[1, 1, 2, 2, 2, 2], [1, 1, 0, 0, 0, 0]]
+    ),
+  }
+  got, weights = losses.normalizer_and_weights(batch, "AVERAGE_PER_SEQUENCE")
+  assert float(got) == 3.0
+  np.testing.assert_allclose(
+    weights, [[0.5, 0.5, 0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0, 0, 0, 0]]
+  )
+
+
 def test_a_batch_without_targets_divides_by_one_not_by_zero():
   batch = {"decoder_target_tokens": jnp.zeros((2, 3), jnp.int32)}
   for name in ("NUM_REAL_TARGET_TOKENS", "AVERAGE_PER_SEQUENCE"):
@@ -102,12 +118,7 @@ def test_a_batch_without_targets_divides_by_one_not_by_zero():
 
 
 def test_errors_name_the_way_out():
-  batch = {
-    "decoder_target_tokens": jnp.ones((1, 2), jnp.int32),
-    "decoder_segment_ids": jnp.ones((1, 2), jnp.int32),
-  }
-  with pytest.raises(ValueError, match="turn packing off"):
-    losses.normalizer_and_weights(batch, "AVERAGE_PER_SEQUENCE")
+  batch = {"decoder_target_tokens": jnp.ones((1, 2), jnp.int32)}
   with pytest.raises(ValueError, match=r"'MEAN'; expected .*NUM_REAL"):
     losses.normalizer_and_weights(batch, "MEAN")
   with pytest.raises(ValueError, match="must lie in"):
