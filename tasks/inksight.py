@@ -10,6 +10,9 @@ import tensorflow as tf
 
 from inksight_jax.metrics.summary import InkEvaluation, TextEvaluation
 from inksight_jax.pipeline import preprocessors
+from inksight_jax.pipeline.examples import TRAIN
+from inksight_jax.pipeline.mixture import component_rates
+from inksight_jax.pipeline.records import MixtureRecords
 from inksight_jax.pipeline.sources import RecordDataSource, RecordTable
 from inksight_jax.pipeline.spec import InkSightTasks, task_info
 from inksight_jax.pipeline.vocabularies import SeqioVocabulary
@@ -18,16 +21,23 @@ from inksight_jax.text.vocabulary import Decoded
 MetricFn = Callable[[Sequence[Decoded], Sequence[Decoded]], dict[str, float]]
 
 
-def task_name(spec: InkSightTasks, task: str) -> str:
-  """Name of a task in SeqIO's registry."""
-  return f"{spec.name}_{task}"
+def task_name(spec: InkSightTasks, component: str) -> str:
+  """Name in SeqIO's registry of a task, or of a task over one source.
+
+  Args:
+    spec: the tasks.
+    component: "derender", or "derender/unipen" where there are several sources;
+      see `InkSightTasks.components`.
+  """
+  return f"{spec.name}_{component.replace('/', '_')}"
 
 
 def register(spec: InkSightTasks, seed: int = 0) -> str:
   """Registers every task of a spec and their mixture; again is no error.
 
   Args:
-    spec: the tasks, their data set and their rates.
+    spec: the tasks, their data sets and their rates. Of several data sets the
+      shares follow their sizes, so these are read when SeqIO asks for a rate.
     seed: seed of the fixed examples of the splits other than "train"; training
       examples follow the seed that SeqIO is given.
 
@@ -41,12 +51,16 @@ def register(spec: InkSightTasks, seed: int = 0) -> str:
     "targets": seqio.Feature(vocabulary, add_eos=True),
   }
   # One table for all tasks: a data set is read once.
-  source = RecordDataSource(RecordTable(spec))
+  sources = {
+    source.key: RecordDataSource(RecordTable(spec, source))
+    for source in spec.all_sources
+  }
   # Path and rates are not part of the name, so a second registration replaces
   # the first.
   _remove(seqio.MixtureRegistry, spec.name)
-  for task in spec.tasks:
-    name = task_name(spec, task)
+  for component in spec.components:
+    name = task_name(spec, component.name)
+    source = sources[component.source.key]
     _remove(seqio.TaskRegistry, name)
     seqio.TaskRegistry.add(
       name,
@@ -54,19 +68,42 @@ def register(spec: InkSightTasks, seed: int = 0) -> str:
       source=source,  # pyright: ignore[reportArgumentType]
       preprocessors=[
         functools.partial(
-          preprocessors.examples, table=source.table, task=task, seed=seed
+          preprocessors.examples,
+          table=source.table,
+          task=component.task,
+          seed=seed,
         )
       ],
       output_features=features,
       postprocess_fn=functools.partial(read_answer, vocabulary=vocabulary),
-      metric_fns=metric_fns(spec, task),
+      metric_fns=metric_fns(spec, component.task),
       shuffle_buffer_size=None,
     )
-  seqio.MixtureRegistry.add(
-    spec.name,
-    [(task_name(spec, task), spec.rates[task]) for task in spec.tasks],
-  )
+  seqio.MixtureRegistry.add(spec.name, _rates(spec))
   return spec.name
+
+
+def _rates(
+  spec: InkSightTasks,
+) -> list[tuple[str, float | Callable[[seqio.Task], float]]]:
+  """(name, rate) of each task; functions where the rate follows the sizes."""
+  if len(spec.all_sources) == 1:
+    return [
+      (task_name(spec, component.name), spec.rates[component.task])
+      for component in spec.components
+    ]
+
+  @functools.cache
+  def shares() -> dict[str, float]:
+    sizes = MixtureRecords(spec, TRAIN).sizes
+    rates = component_rates(spec.components, spec.rates, sizes)
+    return {task_name(spec, name): rate for name, rate in rates.items()}
+
+  return [
+    # 0 for a data set that has nothing for the task; SeqIO never draws it.
+    (task_name(spec, component.name), lambda task: shares().get(task.name, 0.0))
+    for component in spec.components
+  ]
 
 
 def _remove(registry: type[seqio.DatasetProviderRegistry], name: str) -> None:

@@ -71,7 +71,7 @@ RULES = {
   # Of the pipeline only what builds examples without TensorFlow.
   "inference": rule(
     "ink text rendering networks models training metrics pipeline.spec "
-    "pipeline.examples pipeline.shards",
+    "pipeline.examples pipeline.shards pipeline.mixture pipeline.records",
     "jax flax numpy cv2 PIL gin",
   ),
   "interop": rule(

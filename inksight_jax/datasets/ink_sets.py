@@ -12,7 +12,7 @@ from inksight_jax.datasets.info import DatasetInfo
 from inksight_jax.datasets.omniglot import read_omniglot
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.skipped import SkipReport
-from inksight_jax.datasets.splits import DEFAULT_FRACTIONS, split_of
+from inksight_jax.datasets.splits import ALL, DEFAULT_FRACTIONS, split_of
 from inksight_jax.datasets.unipen import read_unipen
 from inksight_jax.rendering.handwriting import HandwritingConfig
 
@@ -25,6 +25,8 @@ UNIPEN_SPLIT_SEED = 16
 def _in_split(
   split: str, fractions: Sequence[float], seed: int
 ) -> Callable[[str], bool]:
+  if split == ALL:
+    return lambda writer: True
   return lambda writer: split_of(writer, fractions, seed) == split
 
 
@@ -73,18 +75,26 @@ def _unipen(
     y_down_donors,
     _in_split(split, fractions, split_seed),
   )
-  return _repeated(records, train_copies or {}) if split == "train" else records
+  if not train_copies or split not in ("train", ALL):
+    return records
+  deal = _in_split("train", fractions, split_seed)
+  in_train = deal if split == ALL else lambda writer: True
+  return _repeated(records, train_copies, in_train)
 
 
 def _repeated(
-  records: Iterator[Record], copies: Mapping[str, int]
+  records: Iterator[Record],
+  copies: Mapping[str, int],
+  in_train: Callable[[str], bool],
 ) -> Iterator[Record]:
-  """Repeats records of rare categories; a copy has an id of its own.
+  """Repeats training records of rare categories; a copy has its own id.
 
   Its id gives it other augmentation, so a copy is no identical example.
   """
   for record in records:
     yield record
+    if not in_train(record.writer):
+      continue
     category = record.id.split("/", 1)[0]
     for copy in range(1, copies.get(category, 1)):
       yield dataclasses.replace(record, id=f"{record.id}+{copy}")
@@ -146,6 +156,7 @@ INK_SETS = (
       "8": 14_544,
     },
     reader=_unipen,
+    by_writer=True,
     holds=("ink",),
   ),
   DatasetInfo(
@@ -167,6 +178,7 @@ INK_SETS = (
       "background_small2": 3_120,
     },
     reader=_omniglot,
+    by_writer=True,
     holds=("ink", "image"),
   ),
 )

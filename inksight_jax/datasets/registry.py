@@ -11,11 +11,24 @@ from inksight_jax.datasets.info import DatasetInfo
 from inksight_jax.datasets.ink_sets import INK_SETS
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.skipped import SkipReport
-from inksight_jax.datasets.splits import SPLITS
+from inksight_jax.datasets.splits import ALL, SPLITS, split_of
 
 DATASETS: Mapping[str, DatasetInfo] = {
   info.name: info for info in (*INK_SETS, *IMAGE_SETS)
 }
+
+
+def dataset_info(name: str) -> DatasetInfo:
+  """The row of a data set.
+
+  Raises:
+    ValueError: there is no such data set.
+  """
+  if name not in DATASETS:
+    raise ValueError(
+      f"Unknown data set {name!r}; one of {', '.join(sorted(DATASETS))}."
+    )
+  return DATASETS[name]
 
 
 def load_records(
@@ -41,19 +54,51 @@ def load_records(
   Raises:
     ValueError: unknown data set, split or option, or a missing path.
   """
-  if name not in DATASETS:
-    raise ValueError(
-      f"Unknown data set {name!r}; one of {', '.join(sorted(DATASETS))}."
-    )
+  info = dataset_info(name)
   if split not in SPLITS:
     raise ValueError(f"Unknown split {split!r}; one of {', '.join(SPLITS)}.")
-  info = DATASETS[name]
-  unknown = sorted(set(options) - set(info.options))
-  if unknown:
-    raise ValueError(
-      f"{name} has no option {', '.join(unknown)}; it takes "
-      f"{', '.join(info.options)}."
-    )
-  if not str(path) and name != "generated_words":
-    raise ValueError(f"{name} needs a path. Access: {info.access}.")
+  _check(info, path, options)
   return info.reader(path, split=split, report=report, **options)
+
+
+def load_splits(
+  name: str,
+  path: str | pathlib.Path,
+  report: SkipReport | None = None,
+  **options: Any,
+) -> Iterator[tuple[str, Record]]:
+  """Reads every split of a data set, in one pass where the reader can.
+
+  Args:
+    name: a key of `DATASETS`.
+    path: archive or folder; ignored by generated data.
+    report: counts what was left out and why, over all splits.
+    **options: of the data set's reader.
+
+  Yields:
+    (split, record); within a split, records come in the order of
+    `load_records`.
+
+  Raises:
+    ValueError: unknown data set or option, or a missing path.
+  """
+  info = dataset_info(name)
+  settings = _check(info, path, options)
+  if not info.by_writer:
+    for split in SPLITS:
+      for record in info.reader(path, split=split, report=report, **options):
+        yield split, record
+    return
+  fractions, seed = settings["fractions"], settings["split_seed"]
+  for record in info.reader(path, split=ALL, report=report, **options):
+    yield split_of(record.writer, fractions, seed), record
+
+
+def _check(
+  info: DatasetInfo, path: str | pathlib.Path, options: Mapping[str, Any]
+) -> dict[str, Any]:
+  """The full options; refuses unknown ones and a missing path."""
+  settings = info.full_options(options)
+  if not str(path) and info.name != "generated_words":
+    raise ValueError(f"{info.name} needs a path. Access: {info.access}.")
+  return settings

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Sequence
 
 SPLITS = ("train", "validation", "test")
+# What readers take instead of a split to hand over every record.
+ALL = "all"
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
 
 

@@ -14,10 +14,9 @@ from inksight_jax.pipeline.examples import (
   Skip,
   build_example,
   example_rng,
-  missing,
-  neighbour_pool,
-  split_records,
 )
+from inksight_jax.pipeline.mixture import Source
+from inksight_jax.pipeline.records import MixtureRecords
 from inksight_jax.pipeline.shards import ShardReader
 from inksight_jax.pipeline.spec import InkSightTasks
 
@@ -80,7 +79,7 @@ def held_out_samples(
   for task, found in samples.items():
     if not found:
       raise ValueError(
-        f"The split {split!r} of {tasks.source!r} holds no sample of {task!r}; "
+        f"The split {split!r} of {_names(tasks)} holds no sample of {task!r}; "
         "choose another split or leave the task out with a rate of 0."
       )
   return samples
@@ -113,29 +112,62 @@ def _from_shards(
       f"{cache} holds {stored.name}, the model was trained for {tasks.name}; "
       "leave --cache out to build the samples from the records."
     )
-  reader = ShardReader(cache, task, split)
-  for index in _chosen(len(reader), count, seed).tolist():
-    yield to_sample(reader.record_id(index), task, reader[index], tasks)
+  parts = [
+    (component.source, ShardReader(cache, component.name, split))
+    for component in tasks.components
+    if component.task == task
+  ]
+  ends = np.cumsum([0, *(len(reader) for _, reader in parts)])
+  for place in _chosen(int(ends[-1]), count, seed).tolist():
+    number = int(np.searchsorted(ends, place, side="right")) - 1
+    source, reader = parts[number]
+    index = place - int(ends[number])
+    name = _sample_id(tasks, source, reader.record_id(index))
+    yield to_sample(name, task, reader[index], tasks)
 
 
 def _from_records(
   tasks: InkSightTasks, split: str, count: int, seed: int
 ) -> dict[str, list[Sample]]:
-  # All records are read first: a reader goes writer by writer, and the first
-  # few writers are no fair sample.
-  records = list(split_records(tasks, split))
-  pool = neighbour_pool(tasks, split)
-  order = _chosen(len(records), len(records), seed).tolist()
+  # Over all records: a reader goes writer by writer, and the first few writers
+  # are no fair sample.
+  mixture = MixtureRecords(tasks, split)
+  pools = mixture.pools()
+  sources = tasks.all_sources
+  ends = np.cumsum([len(mixture.table(s).split(split)) for s in sources])
+  order = _chosen(int(ends[-1]), int(ends[-1]), seed).tolist()
   samples: dict[str, list[Sample]] = {task: [] for task in tasks.tasks}
+  usable = {
+    (component.task, component.source.key): set(
+      mixture.indices[component.name].tolist()
+    )
+    for component in tasks.components
+  }
   for task, found in samples.items():
-    for index in order:
+    for place in order:
       if len(found) == count:
         break
-      record = records[index]
-      if missing(record, task) is not None:
+      number = int(np.searchsorted(ends, place, side="right"))
+      source = sources[number]
+      records = mixture.table(source).split(split)
+      index = place - int(ends[number]) + len(records)
+      if index not in usable.get((task, source.key), ()):
         continue
+      record = records[index]
       rng = example_rng(seed, split, task, record.id, 0)
-      example = build_example(record, task, tasks, rng, False, pool)
+      example = build_example(
+        record, task, tasks, rng, False, pools[source.key], source
+      )
       if not isinstance(example, Skip):
-        found.append(to_sample(record.id, task, example, tasks))
+        name = _sample_id(tasks, source, record.id)
+        found.append(to_sample(name, task, example, tasks))
   return samples
+
+
+def _names(tasks: InkSightTasks) -> str:
+  return ", ".join(repr(source.key) for source in tasks.all_sources)
+
+
+def _sample_id(tasks: InkSightTasks, source: Source, record_id: str) -> str:
+  """Unique also where several data sets use the same ids."""
+  return f"{source.key}/{record_id}" if tasks.sources else record_id

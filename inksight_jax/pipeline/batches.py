@@ -6,118 +6,35 @@ one global order. Only `MixtureBatches` needs TensorFlow, when iterated.
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator, Mapping
 
 from inksight_jax.datasets.record import Record
 from inksight_jax.pipeline.examples import (
   TRAIN,
+  Batch,
   Example,
   Skip,
-  build_example,
-  example_rng,
-  missing,
-  neighbour_pool,
-  split_records,
   stack,
   to_model_features,
 )
+from inksight_jax.pipeline.mixture import component_rates
+from inksight_jax.pipeline.records import MixtureRecords
+from inksight_jax.pipeline.schedule import Schedule
 from inksight_jax.pipeline.shards import ShardReader
 from inksight_jax.pipeline.spec import InkSightTasks
+from inksight_jax.pipeline.workers import (
+  Builder,
+  Job,
+  Pieces,
+  WorkerPool,
+  cores,
+)
 
-Batch = dict[str, NDArray]
-# Examples over which the mixture keeps its rates exactly.
-PERIOD = 1000
-
-
-class Schedule:
-  """Which task, and which example of it, stands at a position of the order.
-
-  Every `PERIOD` examples hold each task in proportion to its rate, in a random
-  arrangement; each task goes through its own examples in a new permutation per
-  epoch. Any position costs the same to reach.
-
-  Args:
-    sizes: examples per task.
-    rates: share per task, any positive scale.
-    seed: seed of the order.
-    shuffle: False keeps the stored order within each task.
-
-  Raises:
-    ValueError: a task has no example, or a rate too small for the period.
-  """
-
-  def __init__(
-    self,
-    sizes: Mapping[str, int],
-    rates: Mapping[str, float],
-    seed: int,
-    shuffle: bool = True,
-  ) -> None:
-    self.tasks = tuple(sizes)
-    empty = [task for task in self.tasks if not sizes[task]]
-    if empty:
-      raise ValueError(
-        f"No example of {', '.join(empty)}; see report.json for what was "
-        "skipped, or set the rate to 0."
-      )
-    self._sizes = [sizes[task] for task in self.tasks]
-    self._quotas = _quotas({task: rates[task] for task in self.tasks})
-    self._seed = seed
-    self._shuffle = shuffle
-    self._orders: dict[int, tuple[int, NDArray]] = {}
-    self._pattern: tuple[int, NDArray, NDArray] | None = None
-
-  def __getitem__(self, position: int) -> tuple[str, int, int]:
-    """(task, example, epoch of the task) at a position >= 0."""
-    block, place = divmod(position, PERIOD)
-    if self._pattern is None or self._pattern[0] != block:
-      self._pattern = (block, *self._arrange(block))
-    _, pattern, ranks = self._pattern
-    task = int(pattern[place])
-    count = block * self._quotas[task] + int(ranks[place])
-    epoch, index = divmod(count, self._sizes[task])
-    return self.tasks[task], int(self._order(task, epoch)[index]), epoch
-
-  def _arrange(self, block: int) -> tuple[NDArray, NDArray]:
-    """Task at each place of a block, and its rank among its own kind."""
-    pattern = np.repeat(np.arange(len(self._quotas)), self._quotas)
-    rng = np.random.default_rng((self._seed, 0, block))
-    pattern = rng.permutation(pattern)
-    ranks = np.zeros(PERIOD, np.int64)
-    for task, quota in enumerate(self._quotas):
-      ranks[pattern == task] = np.arange(quota)
-    return pattern, ranks
-
-  def _order(self, task: int, epoch: int) -> NDArray:
-    """Permutation of a task's examples in an epoch; the last one is kept."""
-    kept = self._orders.get(task)
-    if kept is None or kept[0] != epoch:
-      size = self._sizes[task]
-      order = np.arange(size)
-      if self._shuffle:
-        rng = np.random.default_rng((self._seed, 1, task, epoch))
-        order = rng.permutation(size)
-      kept = self._orders[task] = (epoch, order)
-    return kept[1]
-
-
-def _quotas(rates: Mapping[str, float]) -> list[int]:
-  """Shares `PERIOD` out by largest remainder."""
-  total = sum(rates.values())
-  shares = np.asarray([PERIOD * rate / total for rate in rates.values()])
-  quotas = np.floor(shares).astype(int)
-  rest = PERIOD - quotas.sum()
-  quotas[np.argsort(quotas - shares, kind="stable")[:rest]] += 1
-  if not quotas.all():
-    raise ValueError(
-      f"A rate is below 1/{PERIOD} of the mixture: {dict(rates)}; raise it or "
-      "set it to 0."
-    )
-  return quotas.tolist()
+# Batches that workers have begun before the one that is handed out.
+AHEAD = 2
 
 
 def _rows(batch_size: int, host: int, num_hosts: int) -> range:
@@ -142,8 +59,9 @@ class ShardBatches:
     batch_size: rows over all hosts.
     seed: seed of the order.
     rates: share per task; None for those stored in the cache.
-    tasks: when given, the cache must be of exactly these tasks.
-    shuffle: False keeps the stored order within each task.
+    tasks: when given, the cache must be of exactly these tasks and sources;
+      their rates and caps hold.
+    shuffle: False keeps the stored order within each component.
     host, num_hosts: which rows of each batch to read.
 
   Raises:
@@ -162,58 +80,74 @@ class ShardBatches:
     host: int = 0,
     num_hosts: int = 1,
   ) -> None:
-    self.spec = InkSightTasks.load(directory)
-    if tasks is not None and tasks.name != self.spec.name:
+    stored = InkSightTasks.load(directory)
+    if tasks is not None and tasks.name != stored.name:
       raise ValueError(
-        f"{directory} holds {self.spec.name}, the configuration asks for "
-        f"{tasks.name}: {_differences(self.spec, tasks)}. Write the cache anew "
+        f"{directory} holds {stored.name}, the configuration asks for "
+        f"{tasks.name}: {_differences(stored, tasks)}. Write the cache anew "
         "or use its settings."
       )
-    rates = {
-      task: rate
-      for task, rate in (rates or (tasks or self.spec).rates).items()
-      if rate
+    self.spec = tasks or stored
+    if rates is not None:
+      self.spec = dataclasses.replace(self.spec, rates=rates)
+    readers = {
+      component.name: ShardReader(directory, component.name, split)
+      for component in self.spec.components
     }
-    self.readers = {task: ShardReader(directory, task, split) for task in rates}
-    sizes = {task: len(reader) for task, reader in self.readers.items()}
-    self.schedule = Schedule(sizes, rates, seed, shuffle)
+    sizes = {name: len(reader) for name, reader in readers.items()}
+    self.rates = component_rates(self.spec.components, self.spec.rates, sizes)
+    self.readers = {name: readers[name] for name in self.rates}
+    self.schedule = Schedule(
+      {name: sizes[name] for name in self.rates}, self.rates, seed, shuffle
+    )
     self.batch_size = batch_size
     self._rows = _rows(batch_size, host, num_hosts)
 
   def __len__(self) -> int:
-    """Examples of all tasks together."""
+    """Examples of all components together."""
     return sum(len(reader) for reader in self.readers.values())
 
   def example(self, position: int) -> tuple[str, Example]:
-    """(task, example) at a position of the global order."""
-    task, index, _ = self.schedule[position]
-    return task, self.readers[task][index]
+    """(component, example) at a position of the global order."""
+    name, index, _ = self.schedule[position]
+    return name, self.readers[name][index]
 
   def batches(self, start: int = 0) -> Iterator[Batch]:
     """Batches from batch number `start` on, without end."""
-    return _batches(
-      lambda position: self.example(position)[1],
-      self.spec,
-      self._rows,
-      self.batch_size,
-      start,
-    )
+    for batch in itertools.count(start):
+      first = batch * self.batch_size
+      yield stack(
+        [
+          to_model_features(self.example(first + row)[1], self.spec)
+          for row in self._rows
+        ]
+      )
+
+  def summary(self) -> str:
+    """Examples and shares of the components, one line each."""
+    sizes = {name: len(reader) for name, reader in self.readers.items()}
+    return summary_table(self.rates, sizes, {})
 
 
 class RecordBatches:
   """Endless batches built on the fly from the records of a split.
 
-  Keeps the records in memory and renders in the calling process: for data
-  sets that fit, for evaluation and for trying things out. Every epoch of the
-  training split is augmented afresh.
+  For data sets that are prepared or fit into memory, for evaluation and for
+  trying things out. Every epoch of the training split is augmented afresh. The
+  batches are the same whatever the number of workers.
 
   Args:
-    tasks: the tasks.
+    tasks: the tasks and their sources.
     split: a split name.
     batch_size: rows over all hosts.
     seed: seed of order, placement and augmentation.
-    shuffle: False keeps the reader's order within each task.
+    shuffle: False keeps the reader's order within each component.
     host, num_hosts: which rows of each batch to build.
+    workers: processes that build examples; 0 for the calling one, None for one
+      per core.
+
+  Raises:
+    ValueError: a source cannot be read, or a task has no record in any.
   """
 
   def __init__(
@@ -225,81 +159,136 @@ class RecordBatches:
     shuffle: bool = True,
     host: int = 0,
     num_hosts: int = 1,
+    workers: int | None = 0,
   ) -> None:
     self.spec = tasks
-    self.split = split
-    self.seed = seed
     self.batch_size = batch_size
     self._rows = _rows(batch_size, host, num_hosts)
-    self._pool = neighbour_pool(tasks, split)
-    records = list(split_records(tasks, split))
-    self.records: dict[str, list[Record]] = {
-      task: [r for r in records if missing(r, task) is None]
-      for task in tasks.tasks
-    }
+    self.records = MixtureRecords(tasks, split)
+    self.rates = component_rates(
+      tasks.components, tasks.rates, self.records.sizes
+    )
     self.schedule = Schedule(
-      {task: len(kept) for task, kept in self.records.items()},
-      tasks.rates,
+      {name: self.records.sizes[name] for name in self.rates},
+      self.rates,
       seed,
       shuffle,
     )
+    self._builder = Builder(tasks, split, seed, self.records.pools())
+    self._workers = cores() if workers is None else workers
+    self._pool: WorkerPool | None = None
+
+  def _job(self, position: int, offset: int = 0) -> Job:
+    """What to build for a position; `offset` counts the replacements."""
+    name, place, epoch = self.schedule[position]
+    indices = self.records.indices[name]
+    index = int(indices[(place + offset) % len(indices)])
+    component = self.records.components[name]
+    return Job(component, self.records.of(component), index, epoch)
 
   def example(self, position: int) -> tuple[str, Record, Example]:
-    """(task, record, example) at a position of the global order.
+    """(component, record, example) at a position of the global order.
 
     A record that gives no example (too long, say) is replaced by the next one
-    of its task, so that the position of every other example stays.
+    of its component, so that the position of every other example stays.
 
     Raises:
-      ValueError: no record of the task gives an example.
+      ValueError: no record of the component gives an example.
     """
-    task, index, epoch = self.schedule[position]
-    records = self.records[task]
     reason = ""
-    for offset in range(len(records)):
-      record = records[(index + offset) % len(records)]
-      rng = example_rng(self.seed, self.split, task, record.id, epoch)
-      example = build_example(
-        record, task, self.spec, rng, self.split == TRAIN, self._pool
-      )
+    name = self.schedule[position][0]
+    count = len(self.records.indices[name])
+    for offset in range(count):
+      job = self._job(position, offset)
+      record, example = self._builder(job)
       if not isinstance(example, Skip):
-        return task, record, example
+        return name, record, example
       reason = example.reason
     raise ValueError(
-      f"None of {len(records)} records gives an example of {task!r}: {reason}."
+      f"None of {count} records gives an example of {name!r}: {reason}."
     )
 
   def batches(self, start: int = 0) -> Iterator[Batch]:
     """Batches from batch number `start` on, without end."""
-    return _batches(
-      lambda position: self.example(position)[2],
-      self.spec,
-      self._rows,
-      self.batch_size,
-      start,
+    if self._workers:
+      yield from self._batches_of_workers(start)
+    for batch in itertools.count(start):
+      first = batch * self.batch_size
+      yield stack([self._features(first + row) for row in self._rows])
+
+  def _features(self, position: int) -> Batch:
+    return to_model_features(self.example(position)[2], self.spec)
+
+  def _batches_of_workers(self, start: int) -> Iterator[Batch]:
+    """The same batches, a few ahead, each shared out among the workers."""
+    if self._pool is None:
+      self._pool = WorkerPool(self._workers, self._builder)
+    waiting: collections.deque[tuple[int, Pieces]] = collections.deque()
+    try:
+      for batch in itertools.count(start):
+        first = batch * self.batch_size
+        jobs = [self._job(first + row) for row in self._rows]
+        waiting.append((first, self._pool.submit(jobs)))
+        if len(waiting) > AHEAD:
+          first, pieces = waiting.popleft()
+          yield self._joined(first, pieces)
+    finally:
+      for _, pieces in waiting:
+        pieces.cancel()
+
+  def _joined(self, first: int, pieces: Pieces) -> Batch:
+    """Puts the workers' rows together and replaces what gave no example."""
+    batch, skipped = pieces.result()
+    for row in skipped:
+      for key, value in self._features(first + self._rows[row]).items():
+        batch[key][row] = value
+    return batch
+
+  def close(self) -> None:
+    """Ends the workers; the next batches start new ones."""
+    if self._pool is not None:
+      self._pool.close()
+      self._pool = None
+
+  def summary(self) -> str:
+    """Records, shares and what is left out by component, one line each."""
+    return summary_table(self.rates, self.records.sizes, self.records.skipped)
+
+
+def summary_table(
+  rates: Mapping[str, float],
+  sizes: Mapping[str, int],
+  skipped: Mapping[str, Mapping[str, int]],
+) -> str:
+  """One line per component: examples, share of the mixture, what is left out.
+
+  Args:
+    rates: share by component, any scale.
+    sizes: examples by component, those without a share too.
+    skipped: records by reason, by component.
+  """
+  total = sum(rates.values())
+  width = max(map(len, sizes), default=0)
+  lines = []
+  for name, size in sizes.items():
+    reasons = ", ".join(
+      f"{reason} {count:,}" for reason, count in skipped.get(name, {}).items()
     )
-
-
-def _batches(
-  example: Callable[[int], Example],
-  spec: InkSightTasks,
-  rows: range,
-  batch_size: int,
-  start: int,
-) -> Iterator[Batch]:
-  """Stacks a host's rows of each global batch, without end."""
-  for batch in itertools.count(start):
-    first = batch * batch_size
-    yield stack([to_model_features(example(first + row), spec) for row in rows])
+    share = rates.get(name, 0.0) / total
+    lines.append(
+      f"{name:<{width}}{size:>12,}{share:>8.1%}"
+      + (f"  left out: {reasons}" if reasons else "")
+    )
+  return "\n".join(lines)
 
 
 def _differences(ours: InkSightTasks, theirs: InkSightTasks) -> str:
   """Names the fields in which two specs differ."""
-  one, other = ours.to_dict(), theirs.to_dict()
+  one, other = ours.identity(), theirs.identity()
   return ", ".join(
-    f"{key} {one[key]!r} against {other[key]!r}"
-    for key in one
-    if key not in ("path", "rates") and one[key] != other[key]
+    f"{key} {one.get(key)!r} against {other.get(key)!r}"
+    for key in sorted({*one, *other})
+    if one.get(key) != other.get(key)
   )
 
 

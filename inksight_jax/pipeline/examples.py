@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inksight_jax.datasets.record import Record
-from inksight_jax.datasets.registry import load_records
-from inksight_jax.datasets.skipped import SkipReport
 from inksight_jax.ink.normalize import fit_placement, random_placement
 from inksight_jax.ink.resample import resample
 from inksight_jax.ink.simplify import simplify
 from inksight_jax.ink.types import Ink
+from inksight_jax.pipeline.mixture import Source
+from inksight_jax.pipeline.records import lack
 from inksight_jax.pipeline.spec import InkSightTasks, prompt_ids, task_info
 from inksight_jax.rendering.augment import (
   augment_ink,
@@ -29,6 +28,7 @@ from inksight_jax.rendering.augment import (
 from inksight_jax.rendering.letterbox import letterbox
 from inksight_jax.text.codecs import EOS_ID, PAD_ID, UNK_ID
 
+Batch = dict[str, NDArray]
 TRAIN = "train"
 # Doubling from 0 leads nowhere, so the first coarsening of an unsimplified ink
 # starts here, canvas pixels.
@@ -78,31 +78,6 @@ def example_rng(
   key = "\0".join((str(seed), split, task, record_id, str(repeat)))
   digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
   return np.random.default_rng(int.from_bytes(digest, "little"))
-
-
-def split_records(
-  spec: InkSightTasks, split: str, report: SkipReport | None = None
-) -> Iterable[Record]:
-  """Records of a split, in the reader's order.
-
-  Args:
-    spec: names the data set and the reader's options.
-    split: a split name.
-    report: counts what the reader left out.
-  """
-  return load_records(
-    spec.source, spec.path, split, report, **spec.source_options
-  )
-
-
-def neighbour_pool(spec: InkSightTasks, split: str) -> list[Ink]:
-  """The first inks of a split, for clutter around the words.
-
-  A fixed pool, not the inks at hand, keeps an example independent of how the
-  work was shared out.
-  """
-  inks = (r.ink for r in split_records(spec, split) if r.ink)
-  return list(itertools.islice(inks, spec.neighbours))
 
 
 def _place(
@@ -160,18 +135,6 @@ def _targets(
   return np.asarray([*ids, EOS_ID], np.int32), coarsened
 
 
-def missing(record: Record, task: str) -> Skip | None:
-  """What a record lacks for a task, if anything."""
-  info = task_info(task)
-  if info.rendered and not record.ink:
-    return Skip("no ink" if record.ink is None else "empty ink")
-  if not info.rendered and record.image is None:
-    return Skip("no image")
-  if info.needs_text and not record.text:
-    return Skip("no text")
-  return None
-
-
 def build_example(
   record: Record,
   task: str,
@@ -179,6 +142,7 @@ def build_example(
   rng: np.random.Generator,
   training: bool,
   neighbours: Sequence[Ink] = (),
+  source: Source | None = None,
 ) -> Example | Skip:
   """Builds one example of a task.
 
@@ -190,13 +154,14 @@ def build_example(
     training: random placement and training augmentation; otherwise the ink is
       centred and fills the canvas, as a cropped word does at prediction.
     neighbours: pool of inks, in any frame, to draw clutter from.
+    source: whose filters to apply; none without it.
 
   Returns:
     The example, or why there is none.
   """
-  lack = missing(record, task)
-  if lack is not None:
-    return lack
+  reason = lack(record, task, source)
+  if reason:
+    return Skip(reason)
   inputs = prompt_ids(task, record.text, spec.vocabulary)
   if UNK_ID in inputs:
     return Skip("text outside the vocabulary")
@@ -205,7 +170,7 @@ def build_example(
   augment = spec.augment if training else spec.evaluation_augment
   placed = None
   if task_info(task).rendered:
-    assert record.ink is not None, "`missing` has checked it."
+    assert record.ink is not None, "`lack` has checked it."
     moved = augment_ink(record.ink, rng, augment)
     placed = _place(moved, spec, rng, training)
   targets = _targets(record, placed, task, spec)
@@ -219,7 +184,7 @@ def build_example(
       placed, spec.image_size, spec.canvas, rng, augment, others
     )
   else:
-    assert record.image is not None, "`missing` has checked it."
+    assert record.image is not None, "`lack` has checked it."
     photo = augment_photo(record.image, rng, augment)
     image, _ = letterbox(photo, spec.image_size, spec.padding)
   return Example(image, np.asarray(inputs, np.int32), *targets)
@@ -227,7 +192,7 @@ def build_example(
 
 def to_model_features(
   example: Example | Mapping[str, NDArray], spec: InkSightTasks
-) -> dict[str, NDArray]:
+) -> Batch:
   """Pads one example and gives it the names that models read.
 
   The twin of `InkSightFeatureConverter`; a test holds the two together.
@@ -277,6 +242,6 @@ def _padded(
   return padded
 
 
-def stack(features: Sequence[Mapping[str, NDArray]]) -> dict[str, NDArray]:
+def stack(features: Sequence[Mapping[str, NDArray]]) -> Batch:
   """Stacks the features of examples along a new leading batch axis."""
   return {key: np.stack([f[key] for f in features]) for key in features[0]}

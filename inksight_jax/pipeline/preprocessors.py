@@ -57,7 +57,9 @@ def examples(
     records, pool = table.split(name)
     record = records[index]
     rng = example_rng(seed, name, task, record.id, int(repeat))
-    example = build_example(record, task, spec, rng, name == TRAIN, pool)
+    example = build_example(
+      record, task, spec, rng, name == TRAIN, pool, table.source
+    )
     if isinstance(example, Skip):
       nothing = np.zeros(0, np.int32)
       image = np.zeros((spec.image_size, spec.image_size, 3), np.uint8)

@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import itertools
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -20,6 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inksight_jax.datasets.atomic import (
+  remove_partials,
+  save_array,
+  write_text,
+)
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.skipped import SkipReport
 from inksight_jax.ink.types import Ink
@@ -29,9 +33,9 @@ from inksight_jax.pipeline.examples import (
   Skip,
   build_example,
   example_rng,
-  neighbour_pool,
-  split_records,
 )
+from inksight_jax.pipeline.mixture import Component, Source
+from inksight_jax.pipeline.records import open_source
 from inksight_jax.pipeline.shards import (
   ARRAYS,
   read_description,
@@ -39,7 +43,8 @@ from inksight_jax.pipeline.shards import (
   shard_path,
   split_directory,
 )
-from inksight_jax.pipeline.spec import InkSightTasks, write_text
+from inksight_jax.pipeline.spec import InkSightTasks
+from inksight_jax.pipeline.workers import cores, result_of, start_processes
 
 # Large enough for sequential disk reads, small enough that many workers share
 # even a small data set.
@@ -59,14 +64,14 @@ class CacheJob:
     seed: seed of all random placement and augmentation.
     repeats: passes over each record, each with its own augmentation; splits
       other than "train" get one.
-    pools: neighbours' inks of each split.
+    pools: neighbours' inks of each source and split.
   """
 
   directory: str
   spec: InkSightTasks
   seed: int
   repeats: int
-  pools: dict[str, list[Ink]]
+  pools: dict[tuple[str, str], list[Ink]]
 
   def split_repeats(self, split: str) -> int:
     """Passes over the records of a split."""
@@ -80,7 +85,7 @@ def records_per_shard(spec: InkSightTasks, repeats: int) -> int:
 
 
 def build_shard(
-  job: CacheJob, task: str, split: str, records: Sequence[Record]
+  job: CacheJob, component: Component, split: str, records: Sequence[Record]
 ) -> tuple[dict[str, NDArray], dict[str, Any]]:
   """Builds the arrays and the description of one shard.
 
@@ -90,11 +95,13 @@ def build_shard(
   examples: list[Example] = []
   ids: list[str] = []
   skips: dict[str, list[str]] = collections.defaultdict(list)
+  task, source = component.task, component.source
+  pool = job.pools[source.key, split]
   for repeat in range(job.split_repeats(split)):
     for record in records:
       rng = example_rng(job.seed, split, task, record.id, repeat)
       example = build_example(
-        record, task, job.spec, rng, split == TRAIN, job.pools[split]
+        record, task, job.spec, rng, split == TRAIN, pool, source
       )
       if isinstance(example, Skip):
         skips[example.reason].append(record.id)
@@ -127,20 +134,23 @@ def build_shard(
 
 
 def write_shard(
-  job: CacheJob, task: str, split: str, index: int, records: Sequence[Record]
+  job: CacheJob,
+  component: Component,
+  split: str,
+  index: int,
+  records: Sequence[Record],
 ) -> int:
   """Writes one shard; its .json comes last and says that it is whole.
 
   Returns:
     The number of examples.
   """
-  arrays, description = build_shard(job, task, split, records)
-  path = shard_path(split_directory(job.directory, task, split), index)
+  arrays, description = build_shard(job, component, split, records)
+  path = shard_path(
+    split_directory(job.directory, component.name, split), index
+  )
   for name in ARRAYS:
-    partial = f"{path}.{name}.npy.partial"
-    with open(partial, "wb") as file:
-      np.save(file, arrays[name])
-    os.replace(partial, f"{path}.{name}.npy")
+    save_array(f"{path}.{name}.npy", arrays[name])
   write_text(f"{path}.json", json.dumps(description, ensure_ascii=True) + "\n")
   return description["examples"]
 
@@ -150,21 +160,18 @@ def write_shard(
 _worker_job: CacheJob | None = None
 
 
-def _start_worker(job: CacheJob) -> None:
-  """Remembers the job and keeps OpenCV to the worker's own core."""
-  import cv2
-
+def _remember(job: CacheJob) -> None:
+  """Remembers the job of a worker process."""
   global _worker_job
-  cv2.setNumThreads(1)
   _worker_job = job
 
 
 def _write_in_worker(
-  task: str, split: str, index: int, records: Sequence[Record]
+  component: Component, split: str, index: int, records: Sequence[Record]
 ) -> int:
   """Calls `write_shard` with the worker's job."""
   assert _worker_job is not None
-  return write_shard(_worker_job, task, split, index, records)
+  return write_shard(_worker_job, component, split, index, records)
 
 
 def _prepare(
@@ -185,6 +192,8 @@ def _prepare(
         f"{directory} holds a cache of {found}; asked for {settings}. Choose "
         "another folder or remove that one."
       )
+  os.makedirs(directory, exist_ok=True)
+  remove_partials(directory)
   spec.save(directory)
   # Last, so that a folder with cache.json also has its spec and vocabulary.
   write_text(path, json.dumps(settings, sort_keys=True) + "\n")
@@ -212,10 +221,11 @@ def write_shards(
     seed: seed of placement and augmentation.
     repeats: passes over the training split, each with fresh augmentation.
     workers: processes; None for one per core, 0 to work in this process.
-    progress: called with "<task>/<split>" and the examples of each shard.
+    progress: called with "<component>/<split>" and the examples of each shard.
 
   Returns:
-    The reports by "<task>/<split>".
+    The reports by "<component>/<split>", a component being "<task>" or
+    "<task>/<source>", see `InkSightTasks.components`.
 
   Raises:
     ValueError: `repeats` < 1, the folder holds another cache, or the source
@@ -224,16 +234,20 @@ def write_shards(
   if repeats < 1:
     raise ValueError(f"`repeats` must be at least 1; got {repeats}.")
   _prepare(directory, spec, seed, repeats)
-  pools = {split: neighbour_pool(spec, split) for split in splits}
+  pools = {
+    (source.key, split): open_source(source).pool(split, spec.neighbours)
+    for source, split in itertools.product(spec.all_sources, splits)
+  }
   job = CacheJob(directory, spec, seed, repeats, pools)
-  for task, split in itertools.product(spec.tasks, splits):
-    os.makedirs(split_directory(directory, task, split), exist_ok=True)
+  names = [component.name for component in spec.components]
+  for name, split in itertools.product(names, splits):
+    os.makedirs(split_directory(directory, name, split), exist_ok=True)
   if workers is None:
-    workers = os.cpu_count() or 1
+    workers = cores()
   _run(job, splits, workers, progress or (lambda *_: None))
   return {
-    f"{task}/{split}": read_report(directory, task, split)
-    for task, split in itertools.product(spec.tasks, splits)
+    f"{name}/{split}": read_report(directory, name, split)
+    for name, split in itertools.product(names, splits)
   }
 
 
@@ -261,92 +275,89 @@ def _run(
     pool: concurrent.futures.Executor = _InProcess()
     write = functools.partial(write_shard, job)
   else:
-    # Spawned, not forked: a forked child inherits locks of OpenCV's threads.
-    pool = concurrent.futures.ProcessPoolExecutor(
-      workers,
-      mp_context=multiprocessing.get_context("spawn"),
-      initializer=_start_worker,
-      initargs=(job,),
-    )
+    pool = start_processes(workers, _remember, job)
     write = _write_in_worker
   try:
-    for split in splits:
+    for source, split in itertools.product(job.spec.all_sources, splits):
       pending: collections.deque = collections.deque()
+      components = [c for c in job.spec.components if c.source == source]
       blocks = 0
       unread = SkipReport()
-      for index, block in _split_blocks(job, split, unread):
-        blocks = index + 1
-        for task in _unwritten(job, split, index):
-          future = pool.submit(write, task, split, index, block)
-          pending.append((f"{task}/{split}", future))
+      for block in _blocks(job, source, split, unread):
+        for component in _unwritten(job, components, split, blocks):
+          future = pool.submit(write, component, split, blocks, block)
+          pending.append((f"{component.name}/{split}", future))
+        blocks += 1
         # Bounded: reading may not run ahead of rendering into memory.
         while len(pending) > 2 * workers:
           name, future = pending.popleft()
-          progress(name, future.result())
+          progress(name, result_of(future))
       for name, future in pending:
-        progress(name, future.result())
-      _write_reports(job, split, blocks, unread)
+        progress(name, result_of(future))
+      for component in components:
+        _write_report(job, component, split, blocks, unread)
   finally:
     pool.shutdown(cancel_futures=True)
 
 
-def _split_blocks(
-  job: CacheJob, split: str, unread: SkipReport
-) -> Iterator[tuple[int, list[Record]]]:
-  """Numbered runs of records, one per shard."""
+def _blocks(
+  job: CacheJob, source: Source, split: str, unread: SkipReport
+) -> Iterator[Sequence[Record]]:
+  """Runs of records, one per shard."""
   size = records_per_shard(job.spec, job.split_repeats(split))
-  records = iter(split_records(job.spec, split, unread))
-  for index in itertools.count():
-    block = list(itertools.islice(records, size))
-    if not block:
-      return
-    yield index, block
+  return open_source(source).blocks(split, size, unread)
 
 
-def _unwritten(job: CacheJob, split: str, index: int) -> list[str]:
-  """Tasks whose shard `index` is not there yet."""
+def _unwritten(
+  job: CacheJob, components: Sequence[Component], split: str, index: int
+) -> list[Component]:
+  """Components whose shard `index` is not there yet."""
   return [
-    task
-    for task in job.spec.tasks
+    component
+    for component in components
     if not os.path.exists(
-      shard_path(split_directory(job.directory, task, split), index) + ".json"
+      shard_path(split_directory(job.directory, component.name, split), index)
+      + ".json"
     )
   ]
 
 
-def _write_reports(
-  job: CacheJob, split: str, blocks: int, unread: SkipReport
+def _write_report(
+  job: CacheJob,
+  component: Component,
+  split: str,
+  blocks: int,
+  unread: SkipReport,
 ) -> None:
-  """Sums the descriptions of the shards of a split into its reports."""
-  for task in job.spec.tasks:
-    directory = split_directory(job.directory, task, split)
-    shards = [read_description(directory, index) for index in range(blocks)]
-    skipped: dict[str, dict[str, Any]] = {}
-    for shard in shards:
-      for reason, entry in shard["skipped"].items():
-        total = skipped.setdefault(reason, {"count": 0, "first": []})
-        total["count"] += entry["count"]
-        total["first"] = (total["first"] + entry["first"])[:NAMED_SKIPS]
-    totals = {
-      key: sum(shard[key] for shard in shards)
-      for key in (
-        "records",
-        "examples",
-        "coarsened",
-        "input_tokens",
-        "target_tokens",
-      )
-    }
-    report = {
-      **totals,
-      "repeats": job.split_repeats(split),
-      "longest_target": max((s["longest_target"] for s in shards), default=0),
-      "shards": [shard["examples"] for shard in shards],
-      "skipped": dict(sorted(skipped.items())),
-      "unread": {
-        reason: {"count": count, "first": unread.examples[reason]}
-        for reason, count in sorted(unread.counts.items())
-      },
-    }
-    path = os.path.join(directory, "report.json")
-    write_text(path, json.dumps(report, indent=2) + "\n")
+  """Sums the descriptions of the shards of a split into its report."""
+  directory = split_directory(job.directory, component.name, split)
+  shards = [read_description(directory, index) for index in range(blocks)]
+  skipped: dict[str, dict[str, Any]] = {}
+  for shard in shards:
+    for reason, entry in shard["skipped"].items():
+      total = skipped.setdefault(reason, {"count": 0, "first": []})
+      total["count"] += entry["count"]
+      total["first"] = (total["first"] + entry["first"])[:NAMED_SKIPS]
+  totals = {
+    key: sum(shard[key] for shard in shards)
+    for key in (
+      "records",
+      "examples",
+      "coarsened",
+      "input_tokens",
+      "target_tokens",
+    )
+  }
+  report = {
+    **totals,
+    "repeats": job.split_repeats(split),
+    "longest_target": max((s["longest_target"] for s in shards), default=0),
+    "shards": [shard["examples"] for shard in shards],
+    "skipped": dict(sorted(skipped.items())),
+    "unread": {
+      reason: {"count": count, "first": unread.examples[reason]}
+      for reason, count in sorted(unread.counts.items())
+    },
+  }
+  path = os.path.join(directory, "report.json")
+  write_text(path, json.dumps(report, indent=2) + "\n")

@@ -8,36 +8,43 @@ from collections.abc import Mapping, Sequence
 import seqio
 import tensorflow as tf
 
-from inksight_jax.datasets.record import Record
 from inksight_jax.ink.types import Ink
-from inksight_jax.pipeline.examples import neighbour_pool, split_records
+from inksight_jax.pipeline.mixture import Source
+from inksight_jax.pipeline.records import (
+  SourceRecords,
+  SplitRecords,
+  open_source,
+)
 from inksight_jax.pipeline.spec import InkSightTasks
 
 SPLITS = ("train", "validation", "test")
 
 
 class RecordTable:
-  """Records of every split, read once and shared by the tasks.
+  """Records of a source by split, read once and shared by the tasks.
 
   Args:
-    spec: names the data set.
+    spec: the tasks.
+    source: one of its data sets; the first one by default.
   """
 
-  def __init__(self, spec: InkSightTasks) -> None:
+  def __init__(self, spec: InkSightTasks, source: Source | None = None) -> None:
     self.spec = spec
-    self._splits: dict[str, tuple[list[Record], list[Ink]]] = {}
+    self.source = source or spec.all_sources[0]
+    self._records: SourceRecords | None = None
+    self._pools: dict[str, list[Ink]] = {}
     # tf.data calls from several threads.
     self._lock = threading.Lock()
 
-  def split(self, split: str) -> tuple[list[Record], list[Ink]]:
+  def split(self, split: str) -> tuple[SplitRecords, list[Ink]]:
     """(records, pool of neighbours' inks) of a split."""
     with self._lock:
-      if split not in self._splits:
-        self._splits[split] = (
-          list(split_records(self.spec, split)),
-          neighbour_pool(self.spec, split),
-        )
-      return self._splits[split]
+      if self._records is None:
+        self._records = open_source(self.source)
+      records = self._records.split(split)
+      if split not in self._pools:
+        self._pools[split] = self._records.pool(split, self.spec.neighbours)
+      return records, self._pools[split]
 
 
 class RecordDataSource(seqio.DataSource):
@@ -57,7 +64,7 @@ class RecordDataSource(seqio.DataSource):
     self.table = table
 
   def __repr__(self) -> str:
-    return f"RecordDataSource({self.table.spec.source!r})"
+    return f"RecordDataSource({self.table.source.key!r})"
 
   @property
   def supports_arbitrary_sharding(self) -> bool:

@@ -10,9 +10,17 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from inksight_jax.datasets.atomic import write_text
+from inksight_jax.datasets.registry import DATASETS
+from inksight_jax.pipeline.mixture import (
+  Component,
+  Source,
+  check_sources,
+  tuples,
+)
 from inksight_jax.rendering.augment import AugmentConfig
 from inksight_jax.rendering.letterbox import PADDINGS, Padding
 from inksight_jax.text.vocabulary import Vocabulary
@@ -86,6 +94,15 @@ def prompt_ids(task: str, text: str, vocabulary: Vocabulary) -> list[int]:
   )
 
 
+def _may_serve(source: Source, task: str) -> bool:
+  """Whether the records of a data set hold what a task shows."""
+  info = DATASETS.get(source.name)
+  # Unknown here: whoever reads it says what is wrong with the name.
+  return info is None or (
+    ("ink" if task_info(task).rendered else "image") in info.holds
+  )
+
+
 def _plain(value: Any) -> Any:
   """Turns tuples and mappings into what JSON gives back."""
   if isinstance(value, Mapping):
@@ -106,24 +123,17 @@ def _vocabulary_identity(vocabulary: Vocabulary) -> dict[str, Any]:
   return {"text": text, "canvas": vocabulary.ink and vocabulary.ink.canvas}
 
 
-def _tuples(value: Any) -> Any:
-  """Turns the lists of JSON into tuples, so that configs stay hashable."""
-  if isinstance(value, Mapping):
-    return {k: _tuples(v) for k, v in value.items()}
-  if isinstance(value, list):
-    return tuple(_tuples(v) for v in value)
-  return value
-
-
 @dataclasses.dataclass(frozen=True)
 class InkSightTasks:
-  """The InkSight tasks over one data set.
+  """The InkSight tasks over one data set or a mixture of several.
 
   Attributes:
-    source: name of the data set in the registry, e.g. "generated_words".
+    source: name of the one data set in the registry, e.g. "generated_words";
+      empty where `sources` is given.
     vocabulary: text ids, then ink ids; its ink canvas is the target frame.
-    path: archive or folder of the data set; not part of its identity.
+    path: store, archive or folder of the data set; not part of its identity.
     source_options: options of the reader, e.g. {"categories": ("1a", "1c")}.
+    sources: the data sets of a mixture; a task takes from each what it has.
     rates: share of each task in the mixture; any positive scale.
     image_size: side of the square picture, pixels.
     input_length: room for prompt tokens.
@@ -143,10 +153,11 @@ class InkSightTasks:
       around the word is drawn.
   """
 
-  source: str
-  vocabulary: Vocabulary
+  source: str = ""
+  vocabulary: Vocabulary = dataclasses.field(default_factory=Vocabulary)
   path: str = ""
   source_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  sources: Sequence[Source] = ()
   rates: Mapping[str, float] = dataclasses.field(
     default_factory=lambda: dict.fromkeys(INK_TASKS, 1.0)
   )
@@ -167,7 +178,8 @@ class InkSightTasks:
   neighbours: int = 64
 
   def __post_init__(self) -> None:
-    object.__setattr__(self, "source_options", _tuples(self.source_options))
+    object.__setattr__(self, "source_options", tuples(self.source_options))
+    self._check_sources()
     rates = {k: float(v) for k, v in self.rates.items() if v}
     for task, rate in rates.items():
       task_info(task)
@@ -185,6 +197,33 @@ class InkSightTasks:
       raise ValueError(
         f"`padding` must be one of {', '.join(PADDINGS)}; got {self.padding!r}."
       )
+
+  def _check_sources(self) -> None:
+    """Either one source or several, as given; those left out vanish."""
+    if bool(self.source) == bool(self.sources):
+      raise ValueError(
+        "Give InkSightTasks either `source` (one data set) or `sources` (a "
+        "mixture of mixture.Source objects), and not both."
+      )
+    if self.sources:
+      object.__setattr__(self, "sources", check_sources(self.sources))
+
+  @property
+  def all_sources(self) -> tuple[Source, ...]:
+    """The data sets; a single one too."""
+    if self.sources:
+      return tuple(self.sources)
+    return (Source(self.source, self.path, options=self.source_options),)
+
+  @property
+  def components(self) -> tuple[Component, ...]:
+    """Each task over each source that can serve it, in a fixed order."""
+    return tuple(
+      Component(task, source, f"{task}/{source.key}" if self.sources else task)
+      for task in self.tasks
+      for source in self.all_sources
+      if source.rate_of(task) and _may_serve(source, task)
+    )
 
   @property
   def tasks(self) -> tuple[str, ...]:
@@ -210,13 +249,20 @@ class InkSightTasks:
   def name(self) -> str:
     """Stable name: equal for equal examples, wherever the data lies.
 
-    Neither `path` nor `rates` enter: they change no example.
+    Paths, rates and caps do not enter: they change no example.
     """
-    identity = self.to_dict()
-    for key in ("path", "rates"):
-      del identity[key]
+    identity = self.identity()
     text = json.dumps(identity, sort_keys=True, ensure_ascii=True)
     return f"inksight_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+  def identity(self) -> dict[str, Any]:
+    """The fields that decide what an example is, as JSON values."""
+    values = self.to_dict()
+    for key in ("path", "rates"):
+      del values[key]
+    if self.sources:
+      values["sources"] = _plain([s.identity() for s in self.sources])
+    return values
 
   def to_dict(self) -> dict[str, Any]:
     """All fields as JSON values; the vocabulary as a description of itself."""
@@ -225,6 +271,10 @@ class InkSightTasks:
       for field in dataclasses.fields(self)
       if field.name != "vocabulary"
     }
+    # A single source is described as it was before there were mixtures, so
+    # that caches keep their names.
+    if not self.sources:
+      del values["sources"]
     values["vocabulary"] = _vocabulary_identity(self.vocabulary)
     return values
 
@@ -243,7 +293,10 @@ class InkSightTasks:
       values = json.loads(text)
       described = values.pop("vocabulary")
       for key in ("augment", "evaluation_augment"):
-        values[key] = AugmentConfig(**_tuples(values[key]))
+        values[key] = AugmentConfig(**tuples(values[key]))
+      values["sources"] = tuple(
+        Source(**source) for source in values.get("sources", ())
+      )
       tasks = cls(vocabulary=vocabulary, **values)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
       raise ValueError(
@@ -278,11 +331,3 @@ class InkSightTasks:
     vocabulary = Vocabulary.load(directory)
     with open(path, encoding="utf-8") as file:
       return cls.from_json(file.read(), vocabulary)
-
-
-def write_text(path: str, text: str) -> None:
-  """Writes a small file so that it is there whole or not at all."""
-  partial = f"{path}.partial"
-  with open(partial, "w", encoding="utf-8") as file:
-    file.write(text)
-  os.replace(partial, path)

@@ -8,7 +8,7 @@ import pytest
 
 from inksight_jax.datasets import ink_sets
 from inksight_jax.datasets.record import Record
-from inksight_jax.datasets.registry import DATASETS, load_records
+from inksight_jax.datasets.registry import DATASETS, load_records, load_splits
 from inksight_jax.datasets.skipped import SkipReport
 
 SPLITS = ("train", "validation", "test")
@@ -104,3 +104,36 @@ def test_copies_of_rare_categories_are_for_training_only(monkeypatch):
   assert [r.text for r in train] == ["1", "1", "1", "a"]
   assert len({r.id for r in train}) == 4
   assert list(load_records("unipen", "there", "test", **options)) == (records)
+
+
+def test_one_pass_gives_the_records_of_every_split(
+  pack: Callable[..., pathlib.Path], shared_data: pathlib.Path
+):
+  files = {}
+  for number in range(12):
+    files[f"include/aa/data/w{number}.dat"] = (
+      f".WRITER_ID w{number}\n.PEN_DOWN\n1 1\n5 9\n.PEN_DOWN\n2 2\n3 3\n"
+    )
+    files[f"data/1a/aa/w{number}.dat"] = (
+      f".INCLUDE aa/data/w{number}.dat\n"
+      '.SEGMENT CHARACTER 0 ? "1"\n.SEGMENT CHARACTER 1 ? ""\n'
+    )
+  unipen = {
+    "categories": ("1a",),
+    "fractions": (0.5, 0.25, 0.25),
+    "train_copies": {"1a": 2},
+  }
+  for name, path, options in (
+    ("unipen", pack(files), unipen),
+    ("omniglot", shared_data / "omniglot", {"split_seed": 3}),
+    ("generated_words", "", {"count": 4, "held_out_count": 2, "seed": 5}),
+  ):
+    report, whole = SkipReport(), SkipReport()
+    found = {split: [] for split in SPLITS}
+    for split, record in load_splits(name, path, whole, **options):
+      found[split].append((record.id, record.text, record.writer))
+    for split in SPLITS:
+      records = load_records(name, path, split, report, **options)
+      assert found[split] == [(r.id, r.text, r.writer) for r in records]
+      assert found[split]
+    assert whole.counts == report.counts

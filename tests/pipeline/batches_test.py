@@ -92,7 +92,7 @@ def test_records_give_the_examples_of_the_first_repeats(cache):
   reader = ShardReader(folder, "derender", "train")
   stored = {reader[i].image.tobytes() for i in range(len(reader))}
   # Two epochs of the source are the two repeats of the cache.
-  sizes = {task: len(kept) for task, kept in source.records.items()}
+  sizes = source.records.sizes
   seen = set()
   for position in itertools.count():
     task, _, epoch = source.schedule[position]

@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from inksight_jax.datasets.info import DatasetInfo
 from inksight_jax.datasets.record import Record
+from inksight_jax.datasets.registry import DATASETS
+from inksight_jax.datasets.skipped import SkipReport
 from inksight_jax.ink.tokens import InkCodec
 from inksight_jax.ink.types import Ink
-from inksight_jax.pipeline import examples
+from inksight_jax.pipeline import records as pipeline_records
 from inksight_jax.pipeline.spec import InkSightTasks
 from inksight_jax.text.vocabulary import Vocabulary
 
@@ -38,14 +41,30 @@ def records(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Record]]:
     "test": [record_of(i) for i in range(200, 206)],
   }
 
-  def load(
-    name: str, path: str, split: str, report: object, **options
+  def read(
+    path: str, split: str, report: SkipReport | None = None
   ) -> Iterator[Record]:
-    assert name == "unit" and not options
     return iter(table[split])
 
-  monkeypatch.setattr(examples, "load_records", load)
+  info = DatasetInfo(
+    name="unit",
+    kind="for tests",
+    licence="-",
+    citation="-",
+    access="-",
+    counts={},
+    reader=read,
+    holds=("ink", "image"),
+  )
+  monkeypatch.setitem(DATASETS, "unit", info)
   return table
+
+
+@pytest.fixture(autouse=True)
+def nothing_shared() -> Iterator[None]:
+  """No test sees records that another one has read."""
+  yield
+  pipeline_records._shared.clear()
 
 
 @pytest.fixture
@@ -55,6 +74,7 @@ def make_spec() -> Callable[..., InkSightTasks]:
   def make(**fields) -> InkSightTasks:
     settings = {
       "source": "unit",
+      "path": __file__,
       "vocabulary": Vocabulary(ink=InkCodec(32)),
       "image_size": 24,
       "input_length": 48,

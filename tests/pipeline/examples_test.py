@@ -13,8 +13,6 @@ from inksight_jax.pipeline.examples import (
   Skip,
   build_example,
   example_rng,
-  neighbour_pool,
-  split_records,
   stack,
   to_model_features,
 )
@@ -178,13 +176,6 @@ def test_random_numbers_depend_on_every_part_of_the_key():
   draws = [example_rng(*key).integers(1 << 62) for key in keys]
   assert len(set(draws)) == len(keys)
   assert draws == [example_rng(*key).integers(1 << 62) for key in keys]
-
-
-def test_neighbours_are_the_first_inks(make_spec, records):
-  pool = neighbour_pool(make_spec(neighbours=12), "train")
-  inks = [r.ink for r in records["train"] if r.ink is not None]
-  assert pool == inks[:12]
-  assert list(split_records(make_spec(), "test")) == records["test"]
 
 
 def test_features_are_padded_and_shifted(make_spec):

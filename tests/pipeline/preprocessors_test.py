@@ -9,8 +9,8 @@ from inksight_jax.pipeline import preprocessors  # noqa: E402
 from inksight_jax.pipeline.examples import (  # noqa: E402
   build_example,
   example_rng,
-  neighbour_pool,
 )
+from inksight_jax.pipeline.records import open_source  # noqa: E402
 from inksight_jax.pipeline.shard_writer import write_shards  # noqa: E402
 from inksight_jax.pipeline.shards import ShardReader  # noqa: E402
 from inksight_jax.pipeline.sources import (  # noqa: E402
@@ -47,7 +47,7 @@ def test_held_out_examples_equal_those_of_the_shards(
 
 def test_training_examples_follow_the_seed_that_seqio_draws(make_spec, records):
   spec = make_spec(augment=AugmentConfig.full())
-  pool = neighbour_pool(spec, "train")
+  pool = open_source(spec.all_sources[0]).pool("train", spec.neighbours)
   by_id = {r.id: r for r in records["train"]}
   examples = built(spec, "derender", "train", seqio_seed=3, epochs=2)
   for example in examples:

@@ -4,7 +4,7 @@ import collections
 
 import pytest
 
-from inksight_jax.pipeline.batches import PERIOD, Schedule
+from inksight_jax.pipeline.schedule import PERIOD, Schedule
 
 
 def test_each_period_holds_the_rates_and_each_epoch_every_example():
@@ -63,7 +63,7 @@ def test_odd_rates_fill_the_period():
 
 
 def test_a_rate_that_never_comes_is_refused():
-  with pytest.raises(ValueError, match="1/1000"):
+  with pytest.raises(ValueError, match="1/100000"):
     Schedule({"a": 1, "b": 1}, {"a": 1e6, "b": 1.0}, 0)
 
 

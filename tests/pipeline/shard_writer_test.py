@@ -11,8 +11,8 @@ from inksight_jax.pipeline import shard_writer
 from inksight_jax.pipeline.examples import (
   build_example,
   example_rng,
-  neighbour_pool,
 )
+from inksight_jax.pipeline.records import open_source
 from inksight_jax.pipeline.shard_writer import write_shards
 from inksight_jax.pipeline.shards import ShardReader, read_report
 from inksight_jax.rendering.augment import AugmentConfig
@@ -44,7 +44,7 @@ def test_shards_hold_what_build_example_makes(make_spec, records, tmp_path):
       key = (reader.record_id(index), example.image.tobytes())
       found[key] = example
     assert len(found) == len(reader)
-    pool = neighbour_pool(spec, "train")
+    pool = open_source(spec.all_sources[0]).pool("train", spec.neighbours)
     expected = 0
     for record in records["train"]:
       if not record.ink or (not record.text and task != "derender"):

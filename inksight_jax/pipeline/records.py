@@ -1,0 +1,345 @@
+"""The records of a mixture's data sets, by split, each data set read once.
+
+A prepared store (`inksight-jax data prepare`) is read record by record when
+asked for. Anything else is read in one pass and kept in memory, once per
+process however many batches draw from it. Imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import json
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inksight_jax.datasets.prepare import plain
+from inksight_jax.datasets.record import Record
+from inksight_jax.datasets.registry import (
+  dataset_info,
+  load_records,
+  load_splits,
+)
+from inksight_jax.datasets.skipped import SkipReport
+from inksight_jax.datasets.splits import SPLITS
+from inksight_jax.datasets.store import (
+  StoreSplit,
+  Traits,
+  image_size,
+  is_store,
+  read_store,
+)
+from inksight_jax.ink.types import Ink
+from inksight_jax.pipeline.mixture import Component, Source
+from inksight_jax.pipeline.spec import InkSightTasks, task_info
+
+
+class MemorySplit(list[Record]):
+  """Records kept in memory."""
+
+  _traits: Traits | None = None
+
+  @property
+  def traits(self) -> Traits:
+    """What each record has."""
+    if self._traits is None:
+      self._traits = Traits.of(self)
+    return self._traits
+
+  def texts(self) -> Iterator[str]:
+    """Texts of all records."""
+    return (record.text for record in self)
+
+
+SplitRecords = MemorySplit | StoreSplit
+
+
+class SourceRecords:
+  """One data set: its splits and what its reader left out.
+
+  Args:
+    source: the data set.
+
+  Raises:
+    ValueError: nothing lies at its path, or a store of other options.
+  """
+
+  def __init__(self, source: Source) -> None:
+    self.source = source
+    self.report = SkipReport()
+    self._splits: dict[str, MemorySplit] | None = None
+    self._stores: dict[str, StoreSplit] = {}
+    # SeqIO calls from several threads.
+    self._lock = threading.Lock()
+    self._store = _find(source)
+    if self._store:
+      found = read_store(source.location)
+      for reason, count in found["skipped"].items():
+        self.report.counts[reason] = count
+
+  def split(self, split: str) -> SplitRecords:
+    """The records of a split.
+
+    Raises:
+      ValueError: the data set cannot be read.
+    """
+    with self._lock:
+      if self._store:
+        if split not in self._stores:
+          self._stores[split] = StoreSplit(self.source.location, split)
+        return self._stores[split]
+      if self._splits is None:
+        splits = {name: MemorySplit() for name in SPLITS}
+        for name, record in load_splits(
+          self.source.name,
+          self.source.location,
+          self.report,
+          **self.source.options,
+        ):
+          splits[name].append(record)
+        self._splits = splits
+      return self._splits[split]
+
+  def blocks(
+    self, split: str, size: int, report: SkipReport
+  ) -> Iterator[Sequence[Record]]:
+    """Runs of `size` records without keeping them; the last may be shorter.
+
+    Args:
+      split: a split name.
+      size: records per run.
+      report: counts what the reader left out.
+    """
+    if self._store or self._splits is not None:
+      records = self.split(split)
+      report.counts.update(self.report.counts)
+      for start in range(0, len(records), size):
+        stop = min(start + size, len(records))
+        yield (
+          Slice(records, start, stop) if self._store else records[start:stop]
+        )
+      return
+    stream = load_records(
+      self.source.name,
+      self.source.location,
+      split,
+      report,
+      **self.source.options,
+    )
+    while block := list(itertools.islice(stream, size)):
+      yield block
+
+  def pool(self, split: str, count: int) -> list[Ink]:
+    """The first `count` inks of a split, for clutter around the words.
+
+    A fixed pool, not the inks at hand, keeps an example independent of how
+    the work was shared out.
+    """
+    if not self._store and self._splits is None:
+      stream = load_records(
+        self.source.name,
+        self.source.location,
+        split,
+        **self.source.options,
+      )
+      return list(itertools.islice((r.ink for r in stream if r.ink), count))
+    records = self.split(split)
+    with_ink = np.flatnonzero(records.traits.strokes > 0)[:count]
+    inks = (records[index].ink for index in with_ink.tolist())
+    return [ink for ink in inks if ink]
+
+
+class Slice(Sequence[Record]):
+  """A run of a store's records that travels to workers as three numbers."""
+
+  def __init__(self, records: Any, start: int, stop: int) -> None:
+    self._records, self._start, self._stop = records, start, stop
+
+  def __len__(self) -> int:
+    return self._stop - self._start
+
+  def __getitem__(self, index: Any) -> Any:
+    """Record `index` of the run."""
+    if not 0 <= index < len(self):
+      raise IndexError(f"Record {index} of a run of {len(self)}.")
+    return self._records[self._start + index]
+
+
+def _find(source: Source) -> bool:
+  """Whether the source is a prepared store; checks that it can be used."""
+  info = dataset_info(source.name)
+  wanted = plain(info.full_options(source.options))
+  path = source.location
+  if path and not os.path.exists(path):
+    raise ValueError(
+      f"Nothing lies at {path}, the path of {source.key}. Prepare it with "
+      f"`inksight-jax data prepare {source.name} --manual_dir=...` (access: "
+      f"{info.access}), give another path, or leave it out with path None."
+    )
+  if not path or not is_store(path):
+    return False
+  found = read_store(path)
+  if (found["name"], found["options"]) != (source.name, wanted):
+    differ = {
+      key: (found["options"].get(key), wanted.get(key))
+      for key in sorted({*found["options"], *wanted})
+      if found["options"].get(key) != wanted.get(key)
+    }
+    raise ValueError(
+      f"{path} was prepared from {found['name']} with other options than "
+      f"{source.key} asks for (stored, asked): {differ}. Prepare it into "
+      "another folder, or use the same options."
+    )
+  return True
+
+
+_shared: weakref.WeakValueDictionary[str, SourceRecords] = (
+  weakref.WeakValueDictionary()
+)
+
+
+def open_source(source: Source) -> SourceRecords:
+  """The records of a source; the same object for all who hold one at a time.
+
+  Raises:
+    ValueError: see `SourceRecords`.
+  """
+  key = json.dumps(
+    [source.name, os.path.abspath(source.location), plain(source.options)],
+    default=repr,
+  )
+  found = _shared.get(key)
+  if found is None:
+    found = _shared[key] = SourceRecords(source)
+  return found
+
+
+Fails = NDArray[np.bool_] | bool
+
+
+def _conditions(
+  task: str, source: Source | None, traits: Any, needs: Callable[[Any], Fails]
+) -> Iterator[tuple[str, Fails]]:
+  """(reason, which fail), for one record or for arrays of them alike."""
+  info = task_info(task)
+  if info.rendered:
+    yield "no ink", needs(traits.strokes < 0)
+    yield "empty ink", needs(traits.strokes == 0)
+  else:
+    yield "no image", needs(traits.height == 0)
+    if source is not None and source.aspect is not None:
+      low, high = source.aspect
+      # Products, not a quotient: the height may be 0.
+      yield (
+        f"aspect ratio outside {low:g} to {high:g}",
+        needs(
+          (traits.width <= low * traits.height)
+          | (traits.width >= high * traits.height)
+        ),
+      )
+    if source is not None and source.min_side:
+      yield (
+        f"side below {source.min_side} px",
+        needs(
+          (traits.width < source.min_side) | (traits.height < source.min_side)
+        ),
+      )
+  if info.needs_text:
+    yield "no text", needs(traits.has_text == 0)
+
+
+def lack(record: Record, task: str, source: Source | None = None) -> str:
+  """Why a record serves a task not at all; empty where it may.
+
+  Args:
+    record: what a reader yielded.
+    task: a task name.
+    source: whose filters to apply; none without it.
+  """
+  height, width = image_size(record)
+  traits = Traits(
+    np.int32(-1 if record.ink is None else len(record.ink)),  # pyright: ignore[reportArgumentType]
+    np.int32(height),  # pyright: ignore[reportArgumentType]
+    np.int32(width),  # pyright: ignore[reportArgumentType]
+    np.bool_(record.text),  # pyright: ignore[reportArgumentType]
+  )
+  for reason, fails in _conditions(task, source, traits, bool):
+    if fails:
+      return reason
+  return ""
+
+
+def usable(
+  traits: Traits, task: str, source: Source | None = None
+) -> tuple[NDArray[np.int64], dict[str, int]]:
+  """Indices of the records that serve a task, and why the others do not.
+
+  Args:
+    traits: of the records of a split.
+    task: a task name.
+    source: whose filters to apply; none without it.
+
+  Returns:
+    (ascending indices, number of records by reason).
+  """
+  kept = np.ones(len(traits.strokes), bool)
+  reasons: collections.Counter[str] = collections.Counter()
+  for reason, fails in _conditions(task, source, traits, np.asarray):
+    reasons[reason] += int(np.count_nonzero(kept & fails))
+    kept &= ~np.asarray(fails)
+  return np.flatnonzero(kept), {r: n for r, n in reasons.items() if n}
+
+
+class MixtureRecords:
+  """Which records serve which component of a split.
+
+  Args:
+    tasks: the tasks and their sources.
+    split: a split name.
+
+  Attributes:
+    indices: of the usable records, by component; empty ones stay out.
+    skipped: records by reason, by component.
+
+  Raises:
+    ValueError: a source cannot be read.
+  """
+
+  def __init__(self, tasks: InkSightTasks, split: str) -> None:
+    self.tasks = tasks
+    self.split = split
+    self._tables = {s.key: open_source(s) for s in tasks.all_sources}
+    self.components: dict[str, Component] = {}
+    self.indices: dict[str, NDArray[np.int64]] = {}
+    self.skipped: dict[str, dict[str, int]] = {}
+    for component in tasks.components:
+      traits = self.of(component).traits
+      found = usable(traits, component.task, component.source)
+      self.indices[component.name], self.skipped[component.name] = found
+      self.components[component.name] = component
+
+  @property
+  def sizes(self) -> dict[str, int]:
+    """Usable records by component."""
+    return {name: len(found) for name, found in self.indices.items()}
+
+  def table(self, source: Source) -> SourceRecords:
+    """All splits of a source."""
+    return self._tables[source.key]
+
+  def of(self, component: Component) -> SplitRecords:
+    """All records of a component's source in this split."""
+    return self._tables[component.source.key].split(self.split)
+
+  def pools(self) -> dict[str, list[Ink]]:
+    """Neighbours' inks by key of the source, see `SourceRecords.pool`."""
+    return {
+      key: table.pool(self.split, self.tasks.neighbours)
+      for key, table in self._tables.items()
+    }

@@ -1,0 +1,111 @@
+"""The order of a mixture: a function of its seed and of nothing that ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Examples over which the mixture keeps its rates exactly; longer where a rate
+# is so small that rounding would change it.
+PERIOD = 1000
+MAX_PERIOD = 100_000
+# Least examples of each kind in a period, unless it has its greatest length.
+MIN_QUOTA = 10
+
+
+class Schedule:
+  """Which component, and which example of it, stands at a position.
+
+  Every period holds each component (a task, or a task over one of several
+  sources) in proportion to its rate, in a random arrangement; each component
+  goes through its own examples in a new permutation per epoch. Any position
+  costs the same to reach.
+
+  Args:
+    sizes: examples per component.
+    rates: share per component, any positive scale.
+    seed: seed of the order.
+    shuffle: False keeps the stored order within each component.
+
+  Attributes:
+    period: examples over which the rates hold exactly.
+
+  Raises:
+    ValueError: a component has no example, or a rate too small for any period.
+  """
+
+  def __init__(
+    self,
+    sizes: Mapping[str, int],
+    rates: Mapping[str, float],
+    seed: int,
+    shuffle: bool = True,
+  ) -> None:
+    self.components = tuple(sizes)
+    empty = [name for name in self.components if not sizes[name]]
+    if empty:
+      raise ValueError(
+        f"No example of {', '.join(empty)}; see report.json for what was "
+        "skipped, or set the rate to 0."
+      )
+    self._sizes = [sizes[name] for name in self.components]
+    self._quotas = _quotas({name: rates[name] for name in self.components})
+    self.period = sum(self._quotas)
+    self._seed = seed
+    self._shuffle = shuffle
+    self._orders: dict[int, tuple[int, NDArray]] = {}
+    self._pattern: tuple[int, NDArray, NDArray] | None = None
+
+  def __getitem__(self, position: int) -> tuple[str, int, int]:
+    """(component, example, epoch of the component) at a position >= 0."""
+    block, place = divmod(position, self.period)
+    if self._pattern is None or self._pattern[0] != block:
+      self._pattern = (block, *self._arrange(block))
+    _, pattern, ranks = self._pattern
+    kind = int(pattern[place])
+    count = block * self._quotas[kind] + int(ranks[place])
+    epoch, index = divmod(count, self._sizes[kind])
+    return self.components[kind], int(self._order(kind, epoch)[index]), epoch
+
+  def _arrange(self, block: int) -> tuple[NDArray, NDArray]:
+    """Component at each place of a block, and its rank among its own kind."""
+    pattern = np.repeat(np.arange(len(self._quotas)), self._quotas)
+    rng = np.random.default_rng((self._seed, 0, block))
+    pattern = rng.permutation(pattern)
+    ranks = np.zeros(self.period, np.int64)
+    for kind, quota in enumerate(self._quotas):
+      ranks[pattern == kind] = np.arange(quota)
+    return pattern, ranks
+
+  def _order(self, kind: int, epoch: int) -> NDArray:
+    """Permutation of a component's examples; that of one epoch is kept."""
+    kept = self._orders.get(kind)
+    if kept is None or kept[0] != epoch:
+      size = self._sizes[kind]
+      order = np.arange(size)
+      if self._shuffle:
+        rng = np.random.default_rng((self._seed, 1, kind, epoch))
+        order = rng.permutation(size)
+      kept = self._orders[kind] = (epoch, order)
+    return kept[1]
+
+
+def _quotas(rates: Mapping[str, float]) -> list[int]:
+  """Shares a period out by largest remainder."""
+  total = sum(rates.values())
+  least = min(rates.values()) / total
+  period = PERIOD
+  while period < MAX_PERIOD and least * period < MIN_QUOTA:
+    period *= 10
+  shares = np.asarray([period * rate / total for rate in rates.values()])
+  quotas = np.floor(shares).astype(int)
+  rest = period - quotas.sum()
+  quotas[np.argsort(quotas - shares, kind="stable")[:rest]] += 1
+  if not quotas.all():
+    raise ValueError(
+      f"A rate is below 1/{MAX_PERIOD} of the mixture: {dict(rates)}; raise it "
+      "or set it to 0."
+    )
+  return quotas.tolist()
