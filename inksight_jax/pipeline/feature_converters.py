@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import seqio
 import tensorflow as tf
@@ -90,8 +90,9 @@ class InkSightFeatureConverter(seqio.FeatureConverter):
     ds = ds.map(lambda e: {name: e[name] for name in self.TASK_FEATURES})
 
     def rows() -> Iterator[dict[str, NDArray]]:
+      examples = cast("Iterator[Mapping[str, NDArray]]", ds.as_numpy_iterator())
       for row in windows(
-        ds.as_numpy_iterator(),
+        examples,
         lambda example: len(example["targets"]),
         lengths["targets"],
         self._slots,

@@ -144,13 +144,13 @@ def test_neither_the_company_nor_a_free_slot_matters(params):
   assert np.abs(before[0, 3:8] - after[0, 3:8]).max() > 1e-4
 
 
-def test_sequence_accuracy_counts_packed_sequences(params):
+def test_sequence_accuracy_counts_packed_sequences(params, monkeypatch):
   model = SequenceToSequence(NETWORK)
   batch = _packed([[0, 2], [3, 1]])
   logits = jax.nn.one_hot(batch["decoder_target_tokens"], 11) * 9.0
   # One wrong token in the longer sequence of the first row.
   logits = logits.at[0, 4, 2].set(99.0)
-  model._logits = lambda *_: logits
+  monkeypatch.setattr(model, "_logits", lambda *_: logits)
   _, metrics = model.eval_fn(params, batch)
   assert float(metrics["sequence_accuracy"].compute()) == 0.75
 
