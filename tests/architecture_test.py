@@ -74,10 +74,11 @@ RULES = {
     "pipeline.examples pipeline.shards pipeline.mixture pipeline.records",
     "jax flax numpy cv2 PIL gin",
   ),
+  # Of training only how axes fall on a mesh.
   "interop": rule(
-    "ink text networks models inference",
+    "ink text networks models inference training.mesh",
     "jax flax numpy",
-    "tensorflow tensorflow_text orbax",
+    "tensorflow tensorflow_text orbax t5x",
   ),
   "plots": rule("", "numpy", "matplotlib"),
 }

@@ -47,3 +47,28 @@ def test_there_are_recipes_and_no_package_in_the_gin_folder():
   assert len(RECIPES) >= 3
   # An __init__.py would hide the gin library from whoever stands in the root.
   assert not list((ROOT / "gin").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_of_inksight_has_its_t5x_file(path: pathlib.Path):
+  if "gin/networks/inksight.gin" not in path.read_text(encoding="utf-8"):
+    pytest.skip("another network")
+  twin = ROOT / "gin" / "t5x" / path.name
+  assert twin.exists(), (
+    f"copy gin/t5x/{RECIPES[0].name}, name {path.name} in it"
+  )
+  lines = twin.read_text(encoding="utf-8").splitlines()
+  included = [line for line in lines if line and not line.startswith("#")]
+  # What a run is stands in the recipe alone; T5X's part follows it.
+  assert included == [
+    f'include "gin/recipes/{path.name}"',
+    'include "gin/t5x/train.gin"',
+  ]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_names_its_schedule_for_t5x_to_report(path: pathlib.Path):
+  recipe.parse([str(path)], ['DATA_PATH = "absent"'])
+  schedule = recipe.resolve("SCHEDULE")
+  last = recipe.resolve("TRAIN_STEPS") - 1
+  assert 0 <= float(schedule(last)) < float(schedule(last // 4))

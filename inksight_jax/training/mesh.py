@@ -130,10 +130,6 @@ def like_parameters(
 ) -> Any:
   """Shardings of a tree that holds statistics of parameters.
 
-  Optimisers keep copies of the parameter tree (moments), or of its axes with
-  one left out (Adafactor's rows and columns), somewhere inside their state; a
-  leaf belongs to the parameter whose path its own path ends with.
-
   Args:
     tree: (abstract) optimiser state.
     params: (abstract) parameters, nested dicts.
@@ -143,9 +139,33 @@ def like_parameters(
   Returns:
     Shardings with the structure of `tree`; replicated where no parameter fits.
   """
-  shapes, specs = flatten(params), flatten(shardings)
+  specs = jax.tree.map(lambda sharding: sharding.spec, dict(shardings))
+  return jax.tree.map(
+    lambda spec: NamedSharding(mesh, spec), specs_like(tree, params, specs)
+  )
 
-  def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
+
+def specs_like(
+  tree: Any, params: Mapping[str, Any], specs: Mapping[str, Any]
+) -> Any:
+  """Axes of a tree that holds statistics of parameters.
+
+  Optimisers keep copies of the parameter tree (moments), or of its axes with
+  one left out (Adafactor's rows and columns), somewhere inside their state; a
+  leaf belongs to the parameter whose path its own path ends with.
+
+  Args:
+    tree: (abstract) optimiser state.
+    params: (abstract) parameters, nested dicts.
+    specs: a `PartitionSpec` for each, of mesh axes or of logical ones.
+
+  Returns:
+    `PartitionSpec`s with the structure of `tree`; empty where no parameter
+    fits.
+  """
+  shapes, flat_specs = flatten(params), flatten(specs)
+
+  def spec(path: tuple[Any, ...], leaf: Any) -> PartitionSpec:
     keys: list[str] = []
     for entry in reversed(path):
       if not isinstance(entry, jax.tree_util.DictKey):
@@ -154,24 +174,47 @@ def like_parameters(
     for start in range(len(keys)):
       name = tuple(keys[start:])
       if name in shapes:
-        return _statistic_sharding(leaf, shapes[name], specs[name], mesh)
-    return replicated(mesh)
+        return _statistic_spec(leaf, shapes[name], flat_specs[name])
+    return PartitionSpec()
 
-  return jax.tree_util.tree_map_with_path(sharding, tree)
+  return jax.tree_util.tree_map_with_path(spec, tree)
 
 
-def _statistic_sharding(
-  leaf: Any, param: Any, sharding: NamedSharding, mesh: Mesh
-) -> NamedSharding:
-  """Sharding of one statistic of one parameter."""
+def _statistic_spec(
+  leaf: Any, param: Any, spec: PartitionSpec
+) -> PartitionSpec:
+  """Axes of one statistic of one parameter."""
   shape, full = tuple(leaf.shape), tuple(param.shape)
   if shape == full:
-    return sharding
-  spec = tuple(sharding.spec) + (None,) * (len(full) - len(sharding.spec))
+    return spec
+  axes = tuple(spec) + (None,) * (len(full) - len(spec))
   for axis in range(len(full)):
     if shape == full[:axis] + full[axis + 1 :]:
-      return NamedSharding(mesh, PartitionSpec(*spec[:axis], *spec[axis + 1 :]))
-  return replicated(mesh)
+      return PartitionSpec(*axes[:axis], *axes[axis + 1 :])
+  return PartitionSpec()
+
+
+def rename_axes(
+  names: Mapping[str, str | None],
+  rules: LogicalAxisRules = LOGICAL_AXIS_RULES,
+) -> tuple[tuple[str, Any], ...]:
+  """The same rules for a mesh whose axes have other names, or that lacks some.
+
+  Args:
+    names: mesh axis to its name there; None, or a name already in the same
+      rule, leaves it out. Axes not mentioned keep their names.
+    rules: logical axis rules.
+
+  Returns:
+    Rules in the same order.
+  """
+  renamed = []
+  for logical, axes in as_linen_rules(rules):
+    old = (axes,) if isinstance(axes, str) else axes or ()
+    new = dict.fromkeys(names.get(axis, axis) for axis in old)
+    kept = tuple(axis for axis in new if axis is not None)
+    renamed.append((logical, kept if len(kept) > 1 else (*kept, None)[0]))
+  return tuple(renamed)
 
 
 def flatten(tree: Any) -> dict[tuple[str, ...], Any]:

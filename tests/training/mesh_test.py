@@ -135,3 +135,20 @@ def test_optimizer_state_lies_where_its_parameters_lie():
       )
     }
     assert seen == expected
+
+
+def test_rules_for_a_mesh_with_other_axes():
+  rules = [["batch", ["data", "fsdp"]], ["embed", "fsdp"], ["mlp", "model"]]
+  renamed = mesh.rename_axes({"fsdp": None}, rules)
+  assert renamed == (("batch", "data"), ("embed", None), ("mlp", "model"))
+  # Folded into one axis, a rule names it once.
+  renamed = mesh.rename_axes({"fsdp": "data"}, rules)
+  assert renamed == (("batch", "data"), ("embed", "data"), ("mlp", "model"))
+  pair = mesh.rename_axes({"data": "replica", "fsdp": "data"}, rules)
+  assert pair[0] == ("batch", ("replica", "data"))
+  # linen takes them: activations are split by rows, parameters by width.
+  spec = partitioning.logical_to_mesh_axes(("batch", "embed"), renamed)
+  assert spec == PartitionSpec("data", None)
+  assert partitioning.logical_to_mesh_axes(("embed", "mlp"), renamed) == (
+    PartitionSpec("data", "model")
+  )

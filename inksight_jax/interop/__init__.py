@@ -1,0 +1,1 @@
+"""Between our objects and those of other systems."""
