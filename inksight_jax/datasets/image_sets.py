@@ -7,6 +7,8 @@ from inksight_jax.datasets.hiertext import read_hiertext
 from inksight_jax.datasets.iam import read_iam
 from inksight_jax.datasets.imgur5k import read_imgur5k
 from inksight_jax.datasets.info import DatasetInfo
+from inksight_jax.datasets.mnist import read_mnist
+from inksight_jax.datasets.rimes import read_rimes
 
 IMAGE_SETS: tuple[DatasetInfo, ...] = (
   DatasetInfo(
@@ -76,5 +78,42 @@ IMAGE_SETS: tuple[DatasetInfo, ...] = (
     counts={"pictures": 687},
     reader=read_gnhk,
     splits="official test; validation is a tenth of the training pictures",
+  ),
+  DatasetInfo(
+    name="rimes",
+    kind="pictures + text: French letters, their lines and words",
+    licence="research agreement with A2iA",
+    citation=(
+      "E. Grosicki, H. El Abed, ICDAR 2011: French handwriting recognition "
+      "competition, ICDAR 2011"
+    ),
+    access=(
+      "a2ialab.com (signed agreement); path: the folder with "
+      "training_2011.xml, eval_2011_annotated.xml and images_gray/, or with "
+      "the groundtruth_*.txt of the word task"
+    ),
+    # Words: of the three lists; pages: of the two XML files.
+    counts={"word": 66_979, "page": 1_600},
+    reader=read_rimes,
+    splits="official test; validation is the last 100 training pages",
+  ),
+  DatasetInfo(
+    name="mnist",
+    kind="pictures + text: digits, alone or several in a row",
+    licence="CC BY-SA 3.0 (as its re-publishers state)",
+    citation="Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database, 1998",
+    access=(
+      "ossci-datasets.s3.amazonaws.com/mnist; path: the folder of the four "
+      "idx files, gzipped or not"
+    ),
+    counts={"train": 60_000, "test": 10_000},
+    reader=read_mnist,
+    splits="official test; validation is the last 5,000 training digits",
+    checksums={
+      "train-images-idx3-ubyte.gz": "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
+      "train-labels-idx1-ubyte.gz": "md5:d53e105ee54ea40749a09fcbcd1e9432",
+      "t10k-images-idx3-ubyte.gz": "md5:9fb629c4189551a2d022fa330f9573f3",
+      "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
+    },
   ),
 )

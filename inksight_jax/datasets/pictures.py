@@ -29,6 +29,7 @@ SUFFIXES = frozenset(
 _MIN_SLOPE = math.radians(0.5)
 # A crop larger than this many times the page is a damaged box.
 _MAX_ENLARGEMENT = 4
+_MAX_COORDINATE = 1e9
 
 
 class Pictures:
@@ -116,6 +117,11 @@ def _shown(references: Sequence[str]) -> str:
   return references[0][:80] if references else "no reference"
 
 
+def _sane(*numbers: float) -> bool:
+  """Neither infinite nor NaN, nor integers that no float can hold."""
+  return all(-_MAX_COORDINATE < number < _MAX_COORDINATE for number in numbers)
+
+
 def crop_box(image: Image, box: Box) -> Image | None:
   """Cuts out an upright box, clamped to the picture.
 
@@ -126,7 +132,7 @@ def crop_box(image: Image, box: Box) -> Image | None:
   Returns:
     A copy, or None where nothing of the box lies within the picture.
   """
-  if not all(map(math.isfinite, box)):
+  if not _sane(*box):
     return None
   height, width = image.shape[:2]
   left, right = (round(min(max(v, 0), width)) for v in (box[0], box[2]))
@@ -158,7 +164,7 @@ def crop_turned(
   """
   import cv2
 
-  if not all(map(math.isfinite, (*corner, angle, *size))):
+  if not _sane(*corner, angle, *size):
     return None
   along = np.array([math.cos(angle), math.sin(angle)])
   across = np.array([-along[1], along[0]])

@@ -1,0 +1,176 @@
+"""MNIST digits from idx files, one by one or several in a row.
+
+Y. LeCun, C. Cortes, C. Burges. Also EMNIST and KMNIST digits, which come in
+the same format.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import pathlib
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inksight_jax.datasets.record import Record
+from inksight_jax.datasets.skipped import SkipReport
+from inksight_jax.datasets.splits import SPLITS, check_split
+
+SOURCE = "mnist"
+MAX_SIDE = 1024
+_UINT8 = 8
+
+
+class _Idx:
+  """An idx file of unsigned bytes, item by item."""
+
+  def __init__(self, file: IO[bytes], path: pathlib.Path, rank: int) -> None:
+    self.file = file
+    self.path = path
+    header = self.read(4)
+    if header[:2] != b"\0\0" or header[2:] != bytes((_UINT8, rank)):
+      raise ValueError(
+        f"{path}: begins with {header.hex(' ')}; an idx file of bytes of rank "
+        f"{rank} begins with 00 00 08 {rank:02x}."
+      )
+    sizes = struct.unpack(f">{rank}I", self.read(4 * rank))
+    self.count, self.shape = sizes[0], sizes[1:]
+    if any(not 1 <= side <= MAX_SIDE for side in self.shape):
+      raise ValueError(
+        f"{path}: declares pictures of {self.shape}; at most {MAX_SIDE} a side."
+      )
+
+  def read(self, size: int) -> bytes:
+    """Reads exactly `size` bytes."""
+    try:
+      data = self.file.read(size)
+    except (OSError, EOFError, zlib.error) as error:
+      raise ValueError(f"{self.path}: damaged or cut off ({error}).") from None
+    if len(data) != size:
+      raise ValueError(
+        f"{self.path}: ends early; {size} more bytes were declared, "
+        f"{len(data)} are there."
+      )
+    return data
+
+
+@contextlib.contextmanager
+def _open(folder: pathlib.Path, name: str, rank: int) -> Iterator[_Idx]:
+  """Opens an idx file, plain or gzipped."""
+  path = _find(folder, name)
+  with path.open("rb") as plain:
+    packed = plain.read(2) == b"\x1f\x8b"
+    plain.seek(0)
+    if not packed:
+      yield _Idx(plain, path, rank)
+      return
+    with gzip.GzipFile(fileobj=plain) as unpacked:
+      yield _Idx(unpacked, path, rank)  # type: ignore[arg-type]
+
+
+def _find(folder: pathlib.Path, name: str) -> pathlib.Path:
+  # As torchvision, TFDS and the original site store them.
+  for parent in (folder, folder / "raw", folder / "MNIST" / "raw"):
+    for suffix in ("", ".gz"):
+      for form in (name, name.replace("-idx", ".idx")):
+        path = parent / (form + suffix)
+        if path.is_file():
+          return path
+  raise ValueError(f"{folder}: no {name}.gz; is this the folder of MNIST?")
+
+
+def _digits(
+  folder: pathlib.Path, part: str, transposed: bool
+) -> Iterator[tuple[NDArray[np.uint8], int]]:
+  """Pictures uint8[height, width], ink bright, and labels."""
+  with (
+    _open(folder, f"{part}-images-idx3-ubyte", 3) as images,
+    _open(folder, f"{part}-labels-idx1-ubyte", 1) as labels,
+  ):
+    if images.count != labels.count:
+      raise ValueError(
+        f"{images.path} declares {images.count} pictures, {labels.path} "
+        f"{labels.count} labels; they do not belong together."
+      )
+    height, width = images.shape
+    for _ in range(images.count):
+      data = np.frombuffer(images.read(height * width), np.uint8)
+      digit = data.reshape(height, width)
+      yield digit.T if transposed else digit, labels.read(1)[0]
+
+
+def read_mnist(
+  path: str | pathlib.Path,
+  report: SkipReport | None = None,
+  *,
+  split: str = "",
+  validation_count: int = 5_000,
+  sequence_length: int = 1,
+  invert: bool = False,
+  transposed: bool = False,
+) -> Iterator[Record]:
+  """Reads digits, or sequences of them set side by side.
+
+  Sequence k holds the digits k * n to k * n + n - 1 of its split: each digit
+  is used once, and what is left over at the end is counted as skipped.
+
+  Args:
+    path: the folder of train-images-idx3-ubyte.gz and its like.
+    report: counts what was left out and why.
+    split: "train", "validation" (the last of the training digits) or "test";
+      "" reads everything.
+    validation_count: training digits kept for validation; 0 for none.
+    sequence_length: digits in a row.
+    invert: dark ink on white; the files have bright ink on black.
+    transposed: the files store columns, as those of EMNIST do.
+
+  Yields:
+    Records with ids <split>/<number> and the digits as text.
+
+  Raises:
+    ValueError: files are absent, cut off, or of another type.
+  """
+  check_split(split)
+  if sequence_length < 1 or validation_count < 0:
+    raise ValueError(
+      f"sequence_length={sequence_length}, validation_count="
+      f"{validation_count}; wanted at least 1 and at least 0."
+    )
+  report = report or SkipReport()
+  folder = pathlib.Path(path).expanduser()
+  for name in (split,) if split else SPLITS:
+    pictures: list[NDArray[np.uint8]] = []
+    text, number = "", 0
+    for picture, label in _split(folder, name, validation_count, transposed):
+      pictures.append(255 - picture if invert else picture)
+      text += str(label)
+      if len(pictures) < sequence_length:
+        continue
+      row = np.concatenate(pictures, axis=1)
+      yield Record(
+        id=f"{name}/{number:05d}",
+        source=SOURCE,
+        text=text,
+        image=np.repeat(row[:, :, None], 3, axis=2),
+      )
+      pictures, text, number = [], "", number + 1
+    for _ in pictures:
+      report.skip("digit left over from the last sequence", name)
+
+
+def _split(
+  folder: pathlib.Path, split: str, validation_count: int, transposed: bool
+) -> Iterator[tuple[NDArray[np.uint8], int]]:
+  if split == "test":
+    yield from _digits(folder, "t10k", transposed)
+    return
+  with _open(folder, "train-images-idx3-ubyte", 3) as images:
+    start = max(0, images.count - validation_count)
+  for number, digit in enumerate(_digits(folder, "train", transposed)):
+    if (number >= start) == (split == "validation"):
+      yield digit
