@@ -78,7 +78,7 @@ RULES = {
   "interop": rule(
     "ink text networks models inference training.mesh",
     "jax flax numpy",
-    "tensorflow tensorflow_text orbax t5x",
+    "tensorflow tensorflow_text orbax t5x safetensors torch",
   ),
   "plots": rule("", "numpy", "matplotlib"),
 }

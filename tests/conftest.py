@@ -37,6 +37,7 @@ _hook = install_import_hook(
       "models",
       "training",
       "inference",
+      "interop",
     )
   ],
   # The numeric tower: an int is welcome where a float is asked for.
