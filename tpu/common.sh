@@ -73,7 +73,7 @@ parse() {
     shift
   done
   check_value name "$name_pattern" "lower-case letters, digits and hyphens"
-  check_value zone '^[a-z]+-[a-z]+[0-9]+-[a-z]$' "a zone such as us-west4-a"
+  check_value zone '^[a-z]+-[a-z]+[0-9]+-[a-z0-9]+$' "a zone such as us-west4-a"
   check_value project '^[a-z][-a-z0-9.:]+$' "a project id"
 }
 
