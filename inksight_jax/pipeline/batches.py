@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from inksight_jax.datasets.record import Record
+from inksight_jax.pipeline import packing
 from inksight_jax.pipeline.examples import (
   TRAIN,
   Batch,
@@ -63,6 +64,9 @@ class ShardBatches:
       their rates and caps hold.
     shuffle: False keeps the stored order within each component.
     host, num_hosts: which rows of each batch to read.
+    slots: most examples in a packed row; 0 for one example in each row.
+      Starting late then takes about 10 s per million examples, to find out how
+      they were packed.
 
   Raises:
     ValueError: the cache is missing, unfinished, empty or of other tasks.
@@ -79,6 +83,7 @@ class ShardBatches:
     shuffle: bool = True,
     host: int = 0,
     num_hosts: int = 1,
+    slots: int = 0,
   ) -> None:
     stored = InkSightTasks.load(directory)
     if tasks is not None and tasks.name != stored.name:
@@ -100,7 +105,9 @@ class ShardBatches:
     self.schedule = Schedule(
       {name: sizes[name] for name in self.rates}, self.rates, seed, shuffle
     )
+    self.seed = seed
     self.batch_size = batch_size
+    self.slots = slots
     self._rows = _rows(batch_size, host, num_hosts)
 
   def __len__(self) -> int:
@@ -114,6 +121,8 @@ class ShardBatches:
 
   def batches(self, start: int = 0) -> Iterator[Batch]:
     """Batches from batch number `start` on, without end."""
+    if self.slots:
+      yield from self._packed_batches(start)
     for batch in itertools.count(start):
       first = batch * self.batch_size
       yield stack(
@@ -122,6 +131,33 @@ class ShardBatches:
           for row in self._rows
         ]
       )
+
+  def _packed_batches(self, start: int) -> Iterator[Batch]:
+    lengths = self.spec.lengths
+    rows = packing.windows(
+      itertools.count(),
+      self._target_length,
+      lengths["targets"],
+      self.slots,
+      self.seed,
+    )
+    rows = itertools.islice(rows, start * self.batch_size, None)
+    while True:
+      batch = list(itertools.islice(rows, self.batch_size))
+      yield stack(
+        [
+          packing.to_packed_features(
+            [self.example(position)[1] for position in batch[row]],
+            lengths,
+            self.slots,
+          )
+          for row in self._rows
+        ]
+      )
+
+  def _target_length(self, position: int) -> int:
+    name, index, _ = self.schedule[position]
+    return self.readers[name].target_length(index)
 
   def summary(self) -> str:
     """Examples and shares of the components, one line each."""

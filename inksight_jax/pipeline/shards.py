@@ -104,6 +104,12 @@ class ShardReader:
     start, middle, end = offsets[2 * row : 2 * row + 3]
     return Example(image[row], tokens[start:middle], tokens[middle:end])
 
+  def target_length(self, index: int) -> int:
+    """Target tokens of an example, without reading the rest of it."""
+    shard, row = self._locate(index)
+    offsets = self._arrays(shard)[2]
+    return int(offsets[2 * row + 2] - offsets[2 * row + 1])
+
   def record_id(self, index: int) -> str:
     """Id of the record that an example was built from."""
     shard, row = self._locate(index)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from inksight_jax.pipeline import packing
 from inksight_jax.pipeline.batches import RecordBatches, ShardBatches
 from inksight_jax.pipeline.examples import to_model_features
 from inksight_jax.pipeline.shard_writer import write_shards
@@ -153,3 +154,53 @@ def test_a_cache_of_other_tasks_is_refused(cache, make_spec):
 def test_wrong_settings_are_refused(cache, settings, message):
   with pytest.raises(ValueError, match=message):
     ShardBatches(cache[1], **settings)
+
+
+def _examples_of(batches) -> list[tuple]:
+  """(image, prompt, targets) of everything in packed batches."""
+  found = []
+  for batch in batches:
+    for row in range(len(batch["decoder_segment_ids"])):
+      segments = batch["decoder_segment_ids"][row]
+      for slot in range(segments.max()):
+        prompt = batch["encoder_input_tokens"][row, slot]
+        found.append(
+          (
+            batch["encoder_input_image"][row, slot].tobytes(),
+            prompt[prompt > 0].tobytes(),
+            batch["decoder_target_tokens"][row][segments == slot + 1].tobytes(),
+          )
+        )
+  return found
+
+
+def test_packed_batches_hold_the_same_examples(cache, monkeypatch):
+  monkeypatch.setattr(packing, "WINDOW", 40)
+  spec, folder = cache
+  source = ShardBatches(folder, batch_size=4, seed=7, tasks=spec, slots=3)
+  found = _examples_of(take(source, 8))
+  # Whole windows of the unpacked order, one after the other.
+  alone = [source.example(position)[1] for position in range(80)]
+  expected = [
+    (e.image.tobytes(), e.inputs.tobytes(), e.targets.tobytes()) for e in alone
+  ]
+  assert len(found) >= 80
+  assert sorted(found[:40]) == sorted(expected[:40])
+  assert sorted(found[40:80]) == sorted(expected[40:])
+
+
+def test_packed_batches_start_late_and_are_shared_out(cache, monkeypatch):
+  monkeypatch.setattr(packing, "WINDOW", 40)
+  spec, folder = cache
+  settings = {"batch_size": 4, "seed": 7, "tasks": spec, "slots": 3}
+  walked = take(ShardBatches(folder, **settings), 12)
+  assert_same(walked[9:], take(ShardBatches(folder, **settings), 3, start=9))
+  parts = [
+    take(ShardBatches(folder, **settings, host=host, num_hosts=2), 12)
+    for host in range(2)
+  ]
+  for whole, first, second in zip(walked, *parts, strict=True):
+    for key, rows in whole.items():
+      np.testing.assert_array_equal(
+        rows, np.concatenate([first[key], second[key]])
+      )
