@@ -1,33 +1,41 @@
-"""`inksight-jax data`: list data sets, show samples, write array shards."""
+"""`inksight-jax data`: data sets in, samples shown, texts counted, cached."""
 
 from __future__ import annotations
 
 import argparse
 import ast
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from inksight_jax.cli import data_prepare
 from inksight_jax.cli.train import add_gin_arguments
 
 if TYPE_CHECKING:
   from inksight_jax.datasets.record import Record
 
-HELP = "list data sets, show samples, write shards to train from"
+HELP = "list, prepare and show data sets, write shards to train from"
 DESCRIPTION = """\
-What there is to train on. `list` names the data sets, `show` draws samples of
-one, `cache` renders the tasks of a recipe into array shards, which train
-without TensorFlow and without rendering again.
+What there is to train on. `list` names the data sets and says which are there,
+`prepare` checks a download and writes it in the one shape that recipes read
+fast, `show` draws samples, `vocabulary` counts characters and target lengths of
+a recipe, `cache` renders its tasks into array shards, which train without
+TensorFlow and without rendering again.
 """
 EPILOG = """\
 examples:
   inksight-jax data list
+  inksight-jax data prepare unipen --manual_dir=unipen.tar.xz \
+    --option categories=7 --data_dir=data
   inksight-jax data show generated_words --output=words.png
   inksight-jax data show unipen --path=unipen.tar.xz --option categories=7
   inksight-jax data cache --gin_file=gin/recipes/unipen_characters.gin \\
     --output_dir=caches/characters --repeats=4
+  inksight-jax data vocabulary --gin_file=gin/recipes/unipen_words.gin \
+    --gin.DATA_PATH='"data/unipen"'
 
-An interrupted `cache` goes on where it stopped when it is run again.
+An interrupted `prepare` or `cache` goes on where it stopped when it is run
+again, and ends with the same files.
 """
 SPLITS = ("train", "validation", "test")
 # Side of the pictures that `show` draws, pixels.
@@ -37,22 +45,25 @@ SHOW_SIZE = 160
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds the arguments of `data`."""
   verbs = parser.add_subparsers(dest="data_verb", metavar="WHAT", required=True)
-  _add_list_arguments(verbs.add_parser("list", help="name the data sets"))
+  data_prepare.add_list_arguments(
+    verbs.add_parser("list", help="name the data sets, and which are there")
+  )
+  data_prepare.add_prepare_arguments(
+    verbs.add_parser("prepare", help="check a data set and write its records")
+  )
   _add_show_arguments(verbs.add_parser("show", help="draw samples"))
   _add_cache_arguments(
     verbs.add_parser("cache", help="write array shards of a recipe's tasks")
   )
-
-
-def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
-  parser.add_argument("--json", action="store_true", help="print JSON")
-  parser.set_defaults(run=run_list)
+  _add_vocabulary_arguments(
+    verbs.add_parser("vocabulary", help="count characters and target lengths")
+  )
 
 
 def _add_show_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument("name", metavar="NAME", help="see `data list`")
   parser.add_argument(
-    "--path", default="", metavar="PATH", help="archive or folder"
+    "--path", default="", metavar="PATH", help="store, archive or folder"
   )
   parser.add_argument("--split", default="train", choices=SPLITS)
   parser.add_argument(
@@ -111,37 +122,33 @@ def _add_cache_arguments(parser: argparse.ArgumentParser) -> None:
   parser.set_defaults(run=run_cache)
 
 
-def run_list(args: argparse.Namespace) -> int:
-  """Prints the table of data sets; returns the exit code."""
-  from inksight_jax.datasets.registry import DATASETS
+def _add_vocabulary_arguments(parser: argparse.ArgumentParser) -> None:
+  add_gin_arguments(parser)
+  parser.add_argument("--split", default="train", choices=SPLITS)
+  parser.add_argument(
+    "--samples",
+    type=int,
+    default=1000,
+    metavar="N",
+    help="targets measured per task and data set (default: %(default)s)",
+  )
+  parser.add_argument("--json", action="store_true", help="print JSON")
+  parser.set_defaults(run=run_vocabulary)
 
+
+def run_vocabulary(args: argparse.Namespace) -> int:
+  """Prints what a recipe's texts and targets are; returns the exit code."""
+  from inksight_jax.inference import recipe
+  from inksight_jax.pipeline import vocabulary_report
+
+  recipe.parse(args.gin_file, args.gin_bindings)
+  report = vocabulary_report.vocabulary_report(
+    recipe.resolve("TASKS"), args.split, args.samples
+  )
   if args.json:
-    table = {
-      name: {
-        "kind": info.kind,
-        "licence": info.licence,
-        "citation": info.citation,
-        "access": info.access,
-        "counts": dict(info.counts),
-        "options": list(info.options),
-      }
-      for name, info in DATASETS.items()
-    }
-    print(json.dumps(table, indent=2, ensure_ascii=False))
-    return 0
-  for name, info in DATASETS.items():
-    counts = ", ".join(f"{part} {n:,}" for part, n in info.counts.items())
-    rows = {
-      "holds": info.kind,
-      "licence": info.licence,
-      "access": info.access,
-      "samples": counts or "as many as asked for",
-      "options": ", ".join(info.options),
-      "cite": info.citation,
-    }
-    print(name)
-    for key, value in rows.items():
-      print(f"  {key:<8} {value}")
+    print(json.dumps(report, indent=2, ensure_ascii=False))
+  else:
+    print(vocabulary_report.report_table(report))
   return 0
 
 
@@ -151,13 +158,17 @@ def run_show(args: argparse.Namespace) -> int:
 
   from inksight_jax.datasets.registry import load_records
   from inksight_jax.datasets.skipped import SkipReport
+  from inksight_jax.datasets.store import StoreSplit, is_store
   from inksight_jax.rendering.sheet import tile
 
   if args.samples < 1:
     raise ValueError(f"--samples must be at least 1; got {args.samples}.")
   report = SkipReport()
   options = parse_options(args.option)
-  stream = load_records(args.name, args.path, args.split, report, **options)
+  if is_store(args.path):
+    stream = iter(StoreSplit(args.path, args.split))
+  else:
+    stream = load_records(args.name, args.path, args.split, report, **options)
   records, seen = _sample(stream, args.samples, args.seed)
   if not records:
     raise ValueError(
@@ -249,12 +260,13 @@ def _literal(text: str) -> Any:
 
 def run_cache(args: argparse.Namespace) -> int:
   """Writes the shards of a recipe's tasks; returns the exit code."""
+  from inksight_jax.cli.progress import Progress
   from inksight_jax.inference import recipe
   from inksight_jax.pipeline.shard_writer import write_shards
 
   recipe.parse(args.gin_file, args.gin_bindings)
   tasks = recipe.resolve("TASKS")
-  with _Progress() as progress:
+  with Progress("examples") as progress:
     reports = write_shards(
       args.output_dir,
       tasks,
@@ -262,32 +274,13 @@ def run_cache(args: argparse.Namespace) -> int:
       seed=args.seed,
       repeats=args.repeats,
       workers=args.workers,
-      progress=progress,
+      progress=progress.advance,
     )
   if args.json:
     print(json.dumps(reports, indent=2))
   else:
     print(cache_table(reports))
   return 0
-
-
-class _Progress:
-  """A progress bar on a terminal, nothing elsewhere."""
-
-  def __enter__(self) -> Callable[[str, int], None]:
-    from tqdm import tqdm
-
-    # `disable=None` is tqdm's word for "unless this is a terminal".
-    self._bar = tqdm(unit=" examples", disable=None)
-
-    def advance(name: str, examples: int) -> None:
-      self._bar.set_description(name, refresh=False)
-      self._bar.update(examples)
-
-    return advance
-
-  def __exit__(self, *error: object) -> None:
-    self._bar.close()
 
 
 def cache_table(reports: Mapping[str, Mapping[str, Any]]) -> str:

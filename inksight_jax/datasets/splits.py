@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 SPLITS = ("train", "validation", "test")
 # What readers take instead of a split to hand over every record.
-ALL = "all"
+ALL = ""
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
 
 

@@ -135,6 +135,52 @@ def _targets(
   return np.asarray([*ids, EOS_ID], np.int32), coarsened
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tokens:
+  """The half of an example that is no picture.
+
+  Attributes:
+    inputs: int32[<= input_length] prompt ids.
+    targets: int32[<= target_length] target ids, EOS last.
+    coarsened: how often the tolerance was doubled to make the ink fit.
+    placed: the ink on the canvas; None for tasks over photos.
+  """
+
+  inputs: NDArray[np.int32]
+  targets: NDArray[np.int32]
+  coarsened: int
+  placed: Ink | None
+
+
+def tokenise(
+  record: Record,
+  task: str,
+  spec: InkSightTasks,
+  rng: np.random.Generator,
+  training: bool,
+  source: Source | None = None,
+) -> Tokens | Skip:
+  """Places the ink and encodes prompt and target; see `build_example`."""
+  reason = lack(record, task, source)
+  if reason:
+    return Skip(reason)
+  inputs = prompt_ids(task, record.text, spec.vocabulary)
+  if UNK_ID in inputs:
+    return Skip("text outside the vocabulary")
+  if len(inputs) > spec.input_length:
+    return Skip("input too long")
+  placed = None
+  if task_info(task).rendered:
+    assert record.ink is not None, "`lack` has checked it."
+    augment = spec.augment if training else spec.evaluation_augment
+    moved = augment_ink(record.ink, rng, augment)
+    placed = _place(moved, spec, rng, training)
+  targets = _targets(record, placed, task, spec)
+  if isinstance(targets, Skip):
+    return targets
+  return Tokens(np.asarray(inputs, np.int32), *targets, placed)
+
+
 def build_example(
   record: Record,
   task: str,
@@ -159,35 +205,22 @@ def build_example(
   Returns:
     The example, or why there is none.
   """
-  reason = lack(record, task, source)
-  if reason:
-    return Skip(reason)
-  inputs = prompt_ids(task, record.text, spec.vocabulary)
-  if UNK_ID in inputs:
-    return Skip("text outside the vocabulary")
-  if len(inputs) > spec.input_length:
-    return Skip("input too long")
+  tokens = tokenise(record, task, spec, rng, training, source)
+  if isinstance(tokens, Skip):
+    return tokens
   augment = spec.augment if training else spec.evaluation_augment
-  placed = None
-  if task_info(task).rendered:
-    assert record.ink is not None, "`lack` has checked it."
-    moved = augment_ink(record.ink, rng, augment)
-    placed = _place(moved, spec, rng, training)
-  targets = _targets(record, placed, task, spec)
-  if isinstance(targets, Skip):
-    return targets
-  if placed is not None:
+  if tokens.placed is not None:
     others = [
       neighbours[i] for i in rng.permutation(len(neighbours))[:MAX_NEIGHBOURS]
     ]
     image = render_example(
-      placed, spec.image_size, spec.canvas, rng, augment, others
+      tokens.placed, spec.image_size, spec.canvas, rng, augment, others
     )
   else:
     assert record.image is not None, "`lack` has checked it."
     photo = augment_photo(record.image, rng, augment)
     image, _ = letterbox(photo, spec.image_size, spec.padding)
-  return Example(image, np.asarray(inputs, np.int32), *targets)
+  return Example(image, tokens.inputs, tokens.targets, tokens.coarsened)
 
 
 def to_model_features(
