@@ -93,12 +93,16 @@ def flops(rows: int, slots: int, targets: int) -> float:
   step = jax.jit(
     lambda p, b: jax.grad(lambda q: model.loss_fn(q, b, None)[0])(p)
   )
-  return step.lower(params, batch).cost_analysis()["flops"]
+  cost = step.lower(params, batch).cost_analysis()
+  assert cost is not None, "The CPU compiler counts operations."
+  return cost["flops"]
 
 
 def main() -> None:
   """Prints one table, and JSON for scripts."""
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser = argparse.ArgumentParser(
+    description="How full decoder rows are, one example in each or packed."
+  )
   parser.add_argument("path", help="archive or folder of UNIPEN")
   parser.add_argument("--examples", type=int, default=10_000)
   parser.add_argument("--slots", type=int, nargs="+", default=[12, 16, 20, 24])
