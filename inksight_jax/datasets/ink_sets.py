@@ -10,6 +10,7 @@ from typing import Any
 from inksight_jax.datasets.generated import LOWER_CASE, read_generated_words
 from inksight_jax.datasets.info import DatasetInfo
 from inksight_jax.datasets.omniglot import read_omniglot
+from inksight_jax.datasets.pen_sets import PEN_SETS
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.skipped import SkipReport
 from inksight_jax.datasets.splits import ALL, DEFAULT_FRACTIONS, split_of
@@ -181,4 +182,5 @@ INK_SETS = (
     by_writer=True,
     holds=("ink", "image"),
   ),
+  *PEN_SETS,
 )

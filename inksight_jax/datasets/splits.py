@@ -59,20 +59,22 @@ def in_split(
   fractions: Sequence[float] = DEFAULT_FRACTIONS,
   seed: int = 0,
 ) -> bool:
-  """Whether samples of `key` belong to `split`; "" stands for all of them.
+  """Whether samples of `key` belong to `split`; "" and ALL mean all of them.
 
   Raises:
     ValueError: unknown split, or as `split_of`.
   """
   check_split(split)
-  return not split or split_of(key, fractions, seed) == split
+  if split in ("", ALL):
+    return True
+  return split_of(key, fractions, seed) == split
 
 
 def check_split(split: str) -> None:
-  """Refuses a name that is neither a split nor "", which means all.
+  """Refuses a name that is no split and neither "" nor ALL.
 
   Raises:
     ValueError: unknown split.
   """
-  if split and split not in SPLITS:
+  if split not in ("", ALL, *SPLITS):
     raise ValueError(f"Unknown split {split!r}; one of {', '.join(SPLITS)}.")

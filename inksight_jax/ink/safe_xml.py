@@ -16,6 +16,10 @@ Element: TypeAlias = etree._Element
 
 MAX_BYTES = 16 * 2**20
 
+# A parsed element or attribute takes 100 to 250 bytes, whatever its length in
+# the file. A page of handwriting has some ten thousand of them.
+MAX_NODES = 400_000
+
 _ID_ERRORS = frozenset(
   (etree.ErrorTypes.DTD_XMLID_VALUE, etree.ErrorTypes.DTD_ID_REDEFINED)
 )
@@ -88,6 +92,12 @@ def parse_xml(
       or has another root.
   """
   document, name = read_limited(source, max_bytes, f"{kind} document", name)
+  nodes = document.count(b"<") + document.count(b"=")
+  if nodes > MAX_NODES:
+    raise ValueError(
+      f"{name} has about {nodes} tags and attributes; at most {MAX_NODES} are "
+      "read."
+    )
   try:
     root = _parse(document)
   except etree.XMLSyntaxError as error:

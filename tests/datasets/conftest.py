@@ -164,3 +164,48 @@ def limits() -> Callable[[], contextlib.AbstractContextManager[None]]:
       assert _status("VmHWM") - before < 200e6
 
   return block
+
+
+@pytest.fixture
+def write_files(tmp_path: pathlib.Path) -> Callable[..., pathlib.Path]:
+  """Writes path -> text or bytes below a fresh folder; returns the folder."""
+
+  def write(files: dict[str, str | bytes], name: str = "set") -> pathlib.Path:
+    for relative, content in files.items():
+      path = tmp_path / name / relative
+      path.parent.mkdir(parents=True, exist_ok=True)
+      if isinstance(content, str):
+        content = content.encode()
+      path.write_bytes(content)
+    return tmp_path / name
+
+  return write
+
+
+@pytest.fixture
+def hostile_xml() -> Callable[[str], dict[str, bytes]]:
+  """Damages a good document in the ways in which strangers do."""
+
+  def damage(good: str) -> dict[str, bytes]:
+    rest = good.partition("<")[2]
+    name = rest.split(">")[0].split()[0]
+    levels = "".join(
+      f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 12)
+    )
+    bomb = f'<!DOCTYPE {name} [<!ENTITY e0 "1 2,">{levels}]>'
+    start, end = good[: good.index(">") + 1], good[good.rindex("</") :]
+    return {
+      "truncated": good.encode()[: len(good) // 2],
+      "empty": b"",
+      "binary": bytes(range(256)) * 4000,
+      "bomb": f"{bomb}{start}&e11;{end}".encode(),
+      "external": (
+        f'<!DOCTYPE {name} [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+        f"{start}&x;{end}"
+      ).encode(),
+      "encoding": start.encode() + "caf\xe9".encode("latin-1") + end.encode(),
+      "deep": (start + "<g>" * 100_000 + "</g>" * 100_000 + end).encode(),
+      "flood": (start + "<g/>" * 2_000_000 + end).encode(),
+    }
+
+  return damage

@@ -51,3 +51,9 @@ def test_ids_that_are_numbers_are_forgiven_but_nothing_else():
 def test_a_document_out_of_an_archive_has_a_name():
   with pytest.raises(ValueError, match=r"^a/b\.xml is not well-formed"):
     parse_xml(b"<", ("ink",), "InkML", name="a/b.xml")
+
+
+@pytest.mark.parametrize("flood", [b"<a/>" * 500_000, b' a=""' * 500_000])
+def test_a_flood_of_elements_is_refused(flood: bytes):
+  with pytest.raises(ValueError, match="tags and attributes; at most"):
+    parse_xml(b"<ink>" + flood + b"</ink>", ("ink",), "InkML")

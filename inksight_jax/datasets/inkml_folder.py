@@ -1,0 +1,105 @@
+"""A folder of InkML files of any origin, with their texts."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from inksight_jax.datasets.inkml_files import (
+  inkml_files,
+  read_documents,
+  stem,
+)
+from inksight_jax.datasets.record import Record
+from inksight_jax.datasets.skipped import SkipReport
+from inksight_jax.datasets.splits import (
+  DEFAULT_FRACTIONS,
+  check_split,
+  in_split,
+)
+from inksight_jax.ink.inkml import Document
+
+SOURCE = "inkml_folder"
+TEXT_ANNOTATIONS = (
+  "textField",
+  "truth",
+  "normalizedLabel",
+  "label",
+  "text",
+  "transcription",
+)
+
+
+def _text(
+  files: Mapping[str, bytes],
+  name: str,
+  document: Document,
+  annotations: Sequence[str],
+) -> str:
+  sidecar = f"{stem(name)}.txt"
+  if sidecar in files:
+    try:
+      return files[sidecar].decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+      raise ValueError(
+        f"{sidecar}: byte {error.start + 1} is not UTF-8 ({error.reason})."
+      ) from None
+  for kind in annotations:
+    if text := document.annotations.get(kind, "").strip():
+      return text
+  return ""
+
+
+def read_inkml_folder(
+  path: str | pathlib.Path,
+  report: SkipReport | None = None,
+  *,
+  split: str = "",
+  text_annotations: Sequence[str] = TEXT_ANNOTATIONS,
+  keep_without_text: bool = False,
+  fractions: Sequence[float] = DEFAULT_FRACTIONS,
+  split_seed: int = 0,
+) -> Iterator[Record]:
+  """Reads every .inkml file below a folder as one sample.
+
+  Args:
+    path: folder or tar archive.
+    report: counts what was left out and why.
+    split: "train", "validation", "test"; "" reads everything. By the
+      annotation `writer`; where there is none, by the folder below `path`;
+      for files at the top by the file.
+    text_annotations: annotations that may hold the text, first found first.
+      A file `<name>.txt` beside `<name>.inkml` comes before all of them.
+    keep_without_text: whether ink without text is read.
+    fractions: expected shares of the writers in the splits.
+    split_seed: another seed deals the writers anew.
+
+  Yields:
+    Records sorted by path, with the path as id.
+
+  Raises:
+    ValueError: unknown split, or no InkML there.
+  """
+  check_split(split)  # a wrong name fails before anything is read
+  report = report or SkipReport()
+  files = inkml_files(
+    path, "a folder of InkML", lambda name: name.endswith(".txt")
+  )
+  names = sorted(name for name in files if name.endswith(".inkml"))
+  for name, document in read_documents(files, names, report):
+    identity = stem(name)
+    writer = document.annotations.get("writer", "").strip()
+    writer = writer or identity.split("/")[0]
+    if not in_split(writer, split, fractions, split_seed):
+      continue
+    try:
+      text = _text(files, name, document, text_annotations)
+    except ValueError as error:
+      report.skip("unreadable text", str(error))
+      continue
+    if not document.ink:
+      report.skip("no strokes", name)
+    elif not text and not keep_without_text:
+      report.skip("no text", name)
+    else:
+      yield Record(identity, SOURCE, text, writer, ink=document.ink)
