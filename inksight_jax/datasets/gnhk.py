@@ -19,7 +19,7 @@ from inksight_jax.datasets.json_files import (
 from inksight_jax.datasets.pictures import SUFFIXES, Pictures, crop_polygon
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.skipped import SkipReport
-from inksight_jax.datasets.splits import check_split, hash_fraction
+from inksight_jax.datasets.splits import ALL, expand, hash_fraction
 from inksight_jax.datasets.text_files import read_lines
 
 SOURCE = "gnhk"
@@ -32,7 +32,7 @@ def read_gnhk(
   path: str | pathlib.Path,
   report: SkipReport | None = None,
   *,
-  split: str = "",
+  split: str = ALL,
   validation_share: float = 0.1,
 ) -> Iterator[Record]:
   """Reads words, each cut out and set upright.
@@ -44,7 +44,7 @@ def read_gnhk(
   Args:
     path: the folder; what lies below a folder named test* is the test set.
     report: counts what was left out and why.
-    split: "train", "validation", "test"; "" reads everything.
+    split: "train", "validation", "test" or "all".
     validation_share: share of the training pictures that validation gets; the
       set has none of its own.
 
@@ -54,7 +54,7 @@ def read_gnhk(
   Raises:
     ValueError: no labels there, or a manifest that is not UTF-8 text.
   """
-  check_split(split)
+  wanted = expand(split)
   report = report or SkipReport()
   root = pathlib.Path(path).expanduser()
   found = False
@@ -63,7 +63,7 @@ def read_gnhk(
     found = True
     page = pathlib.PurePosixPath(name.replace("\\", "/")).stem
     own = _split_of(folder.relative_to(root), page, validation_share)
-    if split and own != split:
+    if own not in wanted:
       continue
     if page in seen:
       report.skip("picture given twice", f"{folder}/{name}"[-80:])

@@ -14,7 +14,7 @@ from inksight_jax.datasets.json_files import json_members, polygon
 from inksight_jax.datasets.pictures import Image, Pictures, crop_polygon
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.skipped import SkipReport
-from inksight_jax.datasets.splits import SPLITS, check_split
+from inksight_jax.datasets.splits import ALL, expand
 
 SOURCE = "hiertext"
 LEVELS = ("word", "line")
@@ -24,7 +24,7 @@ def read_hiertext(
   path: str | pathlib.Path,
   report: SkipReport | None = None,
   *,
-  split: str = "",
+  split: str = ALL,
   level: str = "word",
   handwritten_only: bool = True,
 ) -> Iterator[Record]:
@@ -36,7 +36,7 @@ def read_hiertext(
     path: the folder with gt/<split>.jsonl.gz (or .jsonl, unpacked; one JSON
       object despite the name) and <split>/<image_id>.jpg.
     report: counts what was left out and why.
-    split: "train", "validation", "test"; "" reads everything.
+    split: "train", "validation", "test" or "all".
     level: "word" or "line".
     handwritten_only: False reads print as well.
 
@@ -47,14 +47,13 @@ def read_hiertext(
   Raises:
     ValueError: the ground truth is absent or broken.
   """
-  check_split(split)
   if level not in LEVELS:
     raise ValueError(f"Level {level!r} of HierText; one of {LEVELS}.")
   report = report or SkipReport()
   root = pathlib.Path(path).expanduser()
   pictures = Pictures(root, report)
   seen: set[str] = set()
-  for name in (split,) if split else SPLITS:
+  for name in expand(split):
     for page in _pages(root, name, report):
       if page["image_id"] in seen:
         report.skip("image given twice", page["image_id"])

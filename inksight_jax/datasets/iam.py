@@ -13,7 +13,7 @@ from inksight_jax.datasets.iam_files import Entry, FormXml
 from inksight_jax.datasets.pictures import Image, Pictures, crop_box
 from inksight_jax.datasets.record import PageLine, Record
 from inksight_jax.datasets.skipped import SkipReport
-from inksight_jax.datasets.splits import check_split
+from inksight_jax.datasets.splits import ALL, expand
 
 SOURCE = "iam"
 LEVELS = ("word", "line", "form")
@@ -103,7 +103,7 @@ def read_iam(
   path: str | pathlib.Path,
   report: SkipReport | None = None,
   *,
-  split: str = "",
+  split: str = ALL,
   level: str = "line",
   partition: str = "aachen",
   split_lists: str | pathlib.Path = "",
@@ -120,11 +120,11 @@ def read_iam(
   Args:
     path: the folder with ascii/, xml/, words/, lines/, forms*/ (those needed).
     report: counts what was left out and why.
-    split: "train", "validation", "test"; "" reads everything.
+    split: "train", "validation", "test" or "all".
     level: "word", "line" or "form".
     partition: "aachen" (form ids, OpenSLR 56) or "lwi" (line ids).
     split_lists: folder of the lists; by default `splits`, `task` or the
-      folder itself. Not needed where `split` is "".
+      folder itself. Not needed where `split` is "all".
     text: "natural" as one would type it, or "tokens": words and punctuation
       marks apart, with one space between them.
     keep_err: whether entries with the status `err` are read. It judges the
@@ -139,7 +139,7 @@ def read_iam(
   Raises:
     ValueError: no IAM, or split lists are wanted and absent.
   """
-  check_split(split)
+  expand(split)
   if level not in LEVELS:
     raise ValueError(f"Level {level!r} of IAM; one of {', '.join(LEVELS)}.")
   if text not in ("natural", "tokens"):
@@ -148,7 +148,7 @@ def read_iam(
   root = pathlib.Path(path).expanduser()
   iam = _Iam(root, report)
   wanted = None
-  if split:
+  if split not in ("", ALL):
     folders = [root / "splits", root / "task", root]
     if split_lists:
       folders = [pathlib.Path(split_lists).expanduser()]

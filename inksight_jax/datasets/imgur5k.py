@@ -17,7 +17,7 @@ from inksight_jax.datasets.json_files import json_members
 from inksight_jax.datasets.pictures import Image, Pictures, crop_turned
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.skipped import SkipReport
-from inksight_jax.datasets.splits import SPLITS, check_split
+from inksight_jax.datasets.splits import ALL, SPLITS, expand
 from inksight_jax.datasets.text_files import read_lines
 
 SOURCE = "imgur5k"
@@ -103,7 +103,7 @@ def read_imgur5k(
   path: str | pathlib.Path,
   report: SkipReport | None = None,
   *,
-  split: str = "",
+  split: str = ALL,
   check_md5: bool = True,
 ) -> Iterator[Record]:
   """Reads words, each cut out and set upright.
@@ -115,7 +115,7 @@ def read_imgur5k(
   Args:
     path: the folder with dataset_info/ and images/.
     report: counts what was left out and why.
-    split: "train", "validation", "test"; "" reads everything.
+    split: "train", "validation", "test" or "all".
     check_md5: whether a picture must have the sum of the annotations; imgur
       serves a placeholder in place of removed pictures.
 
@@ -125,7 +125,6 @@ def read_imgur5k(
   Raises:
     ValueError: the annotations are absent or broken.
   """
-  check_split(split)
   report = report or SkipReport()
   root = pathlib.Path(path).expanduser()
   labels = _Labels(root)
@@ -137,7 +136,7 @@ def read_imgur5k(
     allowed[name] = pages[name] - taken
     taken |= pages[name]
   seen: set[str] = set()
-  for name in (split,) if split else SPLITS:
+  for name in expand(split):
     file = labels.annotations(name)
     if not file.is_file():
       raise ValueError(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.skipped import SkipReport
-from inksight_jax.datasets.splits import SPLITS, check_split
+from inksight_jax.datasets.splits import ALL, expand
 
 SOURCE = "mnist"
 MAX_SIDE = 1024
@@ -108,7 +108,7 @@ def read_mnist(
   path: str | pathlib.Path,
   report: SkipReport | None = None,
   *,
-  split: str = "",
+  split: str = ALL,
   validation_count: int = 5_000,
   sequence_length: int = 1,
   invert: bool = False,
@@ -123,7 +123,7 @@ def read_mnist(
     path: the folder of train-images-idx3-ubyte.gz and its like.
     report: counts what was left out and why.
     split: "train", "validation" (the last of the training digits) or "test";
-      "" reads everything.
+      "all".
     validation_count: training digits kept for validation; 0 for none.
     sequence_length: digits in a row.
     invert: dark ink on white; the files have bright ink on black.
@@ -135,7 +135,6 @@ def read_mnist(
   Raises:
     ValueError: files are absent, cut off, or of another type.
   """
-  check_split(split)
   if sequence_length < 1 or validation_count < 0:
     raise ValueError(
       f"sequence_length={sequence_length}, validation_count="
@@ -143,7 +142,7 @@ def read_mnist(
     )
   report = report or SkipReport()
   folder = pathlib.Path(path).expanduser()
-  for name in (split,) if split else SPLITS:
+  for name in expand(split):
     pictures: list[NDArray[np.uint8]] = []
     text, number = "", 0
     for picture, label in _split(folder, name, validation_count, transposed):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from inksight_jax.datasets.pictures import Box, Pictures, crop_box
 from inksight_jax.datasets.record import PageLine, Record
 from inksight_jax.datasets.skipped import SkipReport
-from inksight_jax.datasets.splits import SPLITS, check_split
+from inksight_jax.datasets.splits import ALL, expand
 from inksight_jax.datasets.text_files import read_lines
 from inksight_jax.ink.safe_xml import Element, parse_xml
 
@@ -46,7 +46,7 @@ def read_rimes(
   path: str | pathlib.Path,
   report: SkipReport | None = None,
   *,
-  split: str = "",
+  split: str = ALL,
   level: str = "line",
   crop_pages: bool = True,
 ) -> Iterator[Record]:
@@ -62,7 +62,7 @@ def read_rimes(
       task beside their picture folders; or with subfolders line/ and word/.
     report: counts what was left out and why.
     split: "train", "validation" (of lines and pages: the last 100 pages of the
-      training set by number), "test"; "" reads everything.
+      training set by number), "test" or "all".
     level: "word", "line" or "page".
     crop_pages: cuts pages to their lines; else the whole letter is the image.
 
@@ -73,7 +73,6 @@ def read_rimes(
   Raises:
     ValueError: the labels are absent or broken.
   """
-  check_split(split)
   if level not in LEVELS:
     raise ValueError(f"Level {level!r} of RIMES; one of {', '.join(LEVELS)}.")
   report = report or SkipReport()
@@ -82,7 +81,7 @@ def read_rimes(
   if not folder.is_dir():
     folder = root
   pictures = Pictures(folder, report)
-  for name in (split,) if split else SPLITS:
+  for name in expand(split):
     if level == "word":
       yield from _words(pictures, name)
       continue

@@ -78,3 +78,13 @@ def check_split(split: str) -> None:
   """
   if split not in ("", ALL, *SPLITS):
     raise ValueError(f"Unknown split {split!r}; one of {', '.join(SPLITS)}.")
+
+
+def expand(split: str) -> tuple[str, ...]:
+  """The splits that a reader has to read: all of them for "" and ALL.
+
+  Raises:
+    ValueError: unknown split.
+  """
+  check_split(split)
+  return SPLITS if split in ("", ALL) else (split,)
