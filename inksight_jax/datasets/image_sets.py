@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from inksight_jax.datasets.aihub import read_aihub
 from inksight_jax.datasets.gnhk import read_gnhk
 from inksight_jax.datasets.hiertext import read_hiertext
 from inksight_jax.datasets.iam import read_iam
+from inksight_jax.datasets.icdar2015 import read_icdar2015
+from inksight_jax.datasets.image_folder import read_image_folder
 from inksight_jax.datasets.imgur5k import read_imgur5k
 from inksight_jax.datasets.info import DatasetInfo
 from inksight_jax.datasets.mnist import read_mnist
@@ -115,5 +118,47 @@ IMAGE_SETS: tuple[DatasetInfo, ...] = (
       "t10k-images-idx3-ubyte.gz": "md5:9fb629c4189551a2d022fa330f9573f3",
       "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
     },
+  ),
+  DatasetInfo(
+    name="aihub",
+    kind="pictures + text: Korean words in outdoor photos, or handwriting",
+    licence="AI-Hub terms; account and approval, no redistribution",
+    citation="AI-Hub, data sets 105 (outdoor Korean text) and 81 (letterforms)",
+    access=(
+      "aihub.or.kr, dataSetSn 105 or 81; path: the folder of the unpacked "
+      "label and picture folders, or a CSV with img_path and text"
+    ),
+    counts={"pictures": 500_000},
+    reader=read_aihub,
+    splits="official Validation is the test set; validation by picture's hash",
+  ),
+  DatasetInfo(
+    name="icdar2015_historical",
+    kind="pictures + text you add: lines of historical documents",
+    licence="not stated; the competition's site",
+    citation=(
+      "M. Murdock, S. Reid, B. Hamilton, J. Reese, ICDAR 2015 competition on "
+      "text line detection in historical documents, ICDAR 2015"
+    ),
+    access=(
+      "collections.ancestry.com/DART-2015-TextLines; it gives no texts: path: "
+      "a folder with the pages and lines.csv (image,x0,y0,x1,y1,text)"
+    ),
+    counts={},
+    reader=read_icdar2015,
+    splits="by a hash of the page",
+  ),
+  DatasetInfo(
+    name="image_folder",
+    kind="pictures + text of your own, as CSV, TSV or text files",
+    licence="yours",
+    citation="none",
+    access=(
+      "path: a folder with labels.csv (image,text), or a .txt beside each "
+      "picture, or a table itself"
+    ),
+    counts={},
+    reader=read_image_folder,
+    splits="a column, a folder's name, or a hash of the writer",
   ),
 )

@@ -71,9 +71,14 @@ class Pictures:
     reason = "picture missing"
     for reference in references:
       clean = reference.replace("\\", "/")
-      for form in ("NFC", "NFD"):  # macOS unpacks to NFD
+      # macOS unpacks to NFD.
+      for form in (
+        clean,
+        unicodedata.normalize("NFC", clean),
+        unicodedata.normalize("NFD", clean),
+      ):
         try:
-          path = self.root / unicodedata.normalize(form, clean)
+          path = self.root / form
           if not path.is_file():
             continue
           inside = path.resolve().is_relative_to(self._resolved)
