@@ -74,9 +74,9 @@ RULES = {
     "pipeline.examples pipeline.shards pipeline.mixture pipeline.records",
     "jax flax numpy cv2 PIL gin",
   ),
-  # Of training only how axes fall on a mesh.
+  # Of training only how axes fall on a mesh and what a run starts from.
   "interop": rule(
-    "ink text networks models inference training.mesh",
+    "ink text networks models inference training.mesh training.initial_weights",
     "jax flax numpy",
     "tensorflow tensorflow_text orbax t5x safetensors torch",
   ),

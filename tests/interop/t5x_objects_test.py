@@ -1,17 +1,17 @@
 """The axes that T5X is told; tests/t5x_test.py drives T5X itself."""
 
-import sys
 from typing import Any
 
 import flax
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import struct
 from flax.linen import partitioning
 from jax.sharding import PartitionSpec
 
-from inksight_jax.interop import t5x_optimizer
+from inksight_jax.interop import t5x_objects
 from inksight_jax.training import optimizers
 
 
@@ -34,7 +34,7 @@ def derived(optimizer, params, axes):
     return Optimizer(params, State(jnp.int32(0), optimizer.init(params)))
 
   abstract = jax.eval_shape(start, params)
-  return abstract, t5x_optimizer.derive_logical_axes(abstract, axes)
+  return abstract, t5x_objects.derive_logical_axes(abstract, axes)
 
 
 def by_shape(abstract, logical):
@@ -89,7 +89,31 @@ def test_adafactors_rows_and_columns_keep_the_axis_that_is_left(params, axes):
   assert seen[(5,)] == {PartitionSpec("embed")}
 
 
-def test_without_t5x_the_error_says_where_to_read(monkeypatch):
-  monkeypatch.setitem(sys.modules, "t5x", None)
-  with pytest.raises(ValueError, match=r"docs/t5x\.md"):
-    t5x_optimizer.optimizer_def(optimizers.adamw())
+class TrainState(struct.PyTreeNode):
+  """As T5X's `FlaxOptimTrainState`."""
+
+  params: Any
+
+  def replace_params(self, params):
+    return self.replace(params=params)
+
+
+def test_a_state_takes_the_weights_that_are_given(params):
+  state = TrainState(params)
+  assert t5x_objects.with_weights(state, None) is state
+  new = np.arange(48, dtype=np.float32).reshape(8, 6)
+
+  def weights(old):
+    assert old["mlp"]["kernel"].shape == new.shape
+    return {"mlp": {"kernel": new}}
+
+  got = t5x_objects.with_weights(state, weights).params
+  assert jax.tree.structure(got) == jax.tree.structure(params)
+  np.testing.assert_array_equal(got["mlp"]["kernel"], new)
+  np.testing.assert_array_equal(got["image_encoder"]["bias"], np.zeros(5))
+
+  def twice(old):
+    return {"mlp": {"kernel": 2 * old["mlp"]["kernel"]}}
+
+  got = t5x_objects.with_weights(state, [weights, twice]).params
+  np.testing.assert_array_equal(got["mlp"]["kernel"], 2 * new)
