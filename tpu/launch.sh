@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Starts training on all machines of a slice, or goes on with it.
 #
-#   tpu/launch.sh --name=ink --zone=us-west4-a --model_dir=bucket/runs/small_p \
-#     -- --gin_file=gin/recipes/inksight_small_p.gin --gin.SHARDS='"data/shards"'
+#   tpu/launch.sh --name=ink --zone=us-west4-a --model_dir=bucket/runs/words \
+#     -- --gin_file=gin/recipes/unipen_words.gin --gin.DATA_PATH='"data/unipen.tar.xz"'
 #   tpu/launch.sh --name=ink --zone=us-west4-a --t5x \
 #     --model_dir=gs://mine/t5x/small_p -- --gin_file=gin/t5x/...
 #

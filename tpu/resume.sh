@@ -4,8 +4,8 @@
 # but start training where it does not run.
 #
 #   tpu/resume.sh --name=ink --zone=us-west4-a --bucket=gs://mine \
-#     --data=gs://mine/data/shards --model_dir=bucket/runs/small_p --every=300 \
-#     -- --gin_file=gin/recipes/inksight_small_p.gin --gin.SHARDS='"data/shards"'
+#     --data=gs://mine/unipen.tar.xz --model_dir=bucket/runs/words --every=300 \
+#     -- --gin_file=gin/recipes/unipen_words.gin --gin.DATA_PATH='"data/unipen.tar.xz"'
 #
 # Options: those of create.sh (--type, --runtime, --on_demand, --valid_for),
 # setup.sh (--bucket, --extras) and launch.sh (--model_dir, --t5x, --log), with

@@ -46,7 +46,7 @@ _NEVER_READ = (
 
 @dataclasses.dataclass(frozen=True)
 class T5Weights:
-  """Initial weights (see `run.train`'s `load`) of encoder and decoder.
+  """Initial weights (`INITIAL_WEIGHTS` in gin) of encoder and decoder.
 
   Attributes:
     path: folder with config.json and the weights.

@@ -51,7 +51,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError)
 
 @dataclasses.dataclass(frozen=True)
 class VitNpz:
-  """Initial weights (see `run.train`'s `load`) of an image encoder.
+  """Initial weights (`INITIAL_WEIGHTS` in gin) of an image encoder.
 
   Attributes:
     path: the `.npz` file, on a disk that every process sees.

@@ -3,7 +3,7 @@
 `InitialWeights` is the one way in, for a checkpoint of this project and for
 weights that others published. It is given the random parameters and returns
 those to put in their place as nested dicts; what it leaves out stays random.
-Gin passes it (`run.train.load = @vit_npz.VitNpz()`), so this package need not
+Gin passes it (`INITIAL_WEIGHTS = @vit_npz.VitNpz()`), so this package need not
 know who reads what.
 """
 

@@ -1,15 +1,21 @@
 """A run whose frozen image encoder starts from a file, by gin alone."""
 
+import importlib.util
+import os
 import pathlib
+import subprocess
+import sys
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from inksight_jax.cli.main import main
 from inksight_jax.inference import recipe
 from inksight_jax.training import checkpoints
 
+ROOT = pathlib.Path(__file__).parents[2]
 TINY = pathlib.Path(__file__).parents[1] / "inference" / "tiny.gin"
 
 
@@ -30,11 +36,11 @@ def words(tmp_path):
     f"--gin_file={file}"
     for file in (
       TINY,
+      "gin/weights/vit_npz.gin",
       "gin/optimizers/adamw.gin",
       "gin/runs/train.gin",
       "gin/runs/from_records.gin",
       frozen,
-      "gin/weights/vit_npz.gin",
     )
   ] + [
     "--gin.TRAIN_STEPS=2",
@@ -68,21 +74,25 @@ def _publish(path, config):
   return arrays
 
 
-def test_gin_hands_published_weights_to_a_frozen_encoder(
-  words, tmp_path, capsys
-):
+def _config(words):
   overrides = [
     word.removeprefix("--gin.").replace("=", " = ", 1)
     for word in words
     if word.startswith("--gin.")
   ]
   files = [w.removeprefix("--gin_file=") for w in words if "gin_file" in w]
+  recipe.parse(files, overrides)
+  return recipe.build().model.module.config.vit
+
+
+def test_gin_hands_published_weights_to_a_frozen_encoder(
+  words, tmp_path, capsys
+):
   folder = tmp_path / "model"
   train = ["train", *words, f"--model_dir={folder}"]
   assert main(train) == 1
   assert "There is no file" in capsys.readouterr().err
-  recipe.parse(files, overrides)
-  config = recipe.build().model.module.config.vit
+  config = _config(words)
   arrays = _publish(tmp_path / "vit.npz", config)
   assert main([*train, "--overwrite"]) == 0
   params = checkpoints.load_params(str(folder))
@@ -105,3 +115,55 @@ def test_gin_hands_published_weights_to_a_frozen_encoder(
     arrays["embedding/kernel"],
   )
   assert recipe.read(folder).model.module.config.vit == config
+
+
+def _target(folder):
+  """The parameters of a checkpoint that T5X wrote."""
+  handler = ocp.PyTreeCheckpointHandler()
+  as_numpy = jax.tree.map(
+    lambda _: ocp.RestoreArgs(restore_type=np.ndarray),
+    handler.metadata(folder).tree,
+  )
+  return handler.restore(
+    folder, args=ocp.args.PyTreeRestore(restore_args=as_numpy)
+  )["target"]
+
+
+@pytest.mark.skipif(
+  importlib.util.find_spec("t5x") is None, reason="T5X is not installed"
+)
+@pytest.mark.filterwarnings("default")
+def test_t5x_starts_a_frozen_encoder_from_the_file(words, tmp_path):
+  arrays = _publish(tmp_path / "vit.npz", _config(words))
+  environment = {
+    # T5X's own code broadcasts ranks.
+    name: value
+    for name, value in os.environ.items()
+    if name != "JAX_NUMPY_RANK_PROMOTION"
+  }
+  path = f"{ROOT}{os.pathsep}{environment.get('PYTHONPATH', '')}"
+  done = subprocess.run(
+    [
+      *(sys.executable, "-m", "t5x.train"),
+      *(word for word in words if word.startswith("--gin_file")),
+      "--gin_file=gin/t5x/train.gin",
+      *(word for word in words if word.startswith("--gin.")),
+      "--gin.EVAL_EVERY=2",
+      "--gin.CHECKPOINT_EVERY=2",
+      "--gin.EVAL_STEPS=1",
+      "--gin.EVAL_EXAMPLES=2",
+      f'--gin.MODEL_DIR="{tmp_path / "t5x"}"',
+    ],
+    cwd=ROOT,
+    env=environment | {"PYTHONPATH": path.strip(os.pathsep)},
+    capture_output=True,
+    text=True,
+    timeout=3600,
+    check=False,
+  )
+  assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+  target = _target(tmp_path / "t5x" / "checkpoint_2" / "state")
+  kernel = target["image_encoder"]["embedding"]["kernel"]
+  np.testing.assert_array_equal(kernel, arrays["embedding/kernel"])
+  # The rest was initialised, not left out.
+  assert np.std(target["token_embedder"]["embedding"]) > 0.5
