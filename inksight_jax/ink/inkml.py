@@ -22,8 +22,9 @@ from inksight_jax.ink.safe_xml import MAX_BYTES, parse_xml
 from inksight_jax.ink.types import FloatArray, Ink, Stroke
 
 NAMESPACE = "http://www.w3.org/2003/InkML"
-# About 100,000 points; a page of handwriting has a tenth.
-MAX_TRACE_CHARACTERS = 2 * 2**20
+# At least 60,000 points; a page of handwriting has 10,000. The shortest points,
+# `1 2,`, take 90 MB as Python numbers.
+MAX_TRACE_CHARACTERS = 2**20
 
 _NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 # Characters that no XML 1.0 document may hold, not even escaped.
