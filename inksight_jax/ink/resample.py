@@ -25,8 +25,11 @@ def _sample(stroke: Stroke, along: FloatArray, grid: FloatArray) -> Stroke:
     return samples
 
   times, pressures = stroke.times, stroke.pressures
-  return Stroke(
-    np.stack([at_grid(axis) for axis in stroke.points.T], axis=1),
+  points = np.empty((len(grid), 2))
+  points[:, 0] = at_grid(stroke.points[:, 0])
+  points[:, 1] = at_grid(stroke.points[:, 1])
+  return Stroke.trusted(
+    points,
     None if times is None else at_grid(times),
     None if pressures is None else at_grid(pressures),
   )
@@ -65,16 +68,23 @@ def resample_time(ink: Ink, period: float = 20.0) -> Ink:
   Raises:
     ValueError: a stroke has no times, or times that go back or stand still.
   """
-  if not period > 0:
-    raise ValueError(f"The period must be positive ms; got {period}.")
-  strokes = []
   for index, stroke in enumerate(ink.strokes):
-    times = stroke.times
-    if times is None or not _times_advance(stroke):
+    if not _times_advance(stroke):
       raise ValueError(
         f"Stroke {index} has no times that advance from its first to its last "
         "point; use resample_length or resample."
       )
+  return _resample_advancing(ink, period)
+
+
+def _resample_advancing(ink: Ink, period: float) -> Ink:
+  """`resample_time` for strokes whose times are known to advance."""
+  if not period > 0:
+    raise ValueError(f"The period must be positive ms; got {period}.")
+  strokes = []
+  for stroke in ink.strokes:
+    times = stroke.times
+    assert times is not None, "Checked: the times advance."
     if len(stroke) == 1:
       strokes.append(stroke)
       continue
@@ -116,7 +126,7 @@ def resample_length(ink: Ink, spacing: float) -> Ink:
 
 
 def _first_point(stroke: Stroke) -> Stroke:
-  return Stroke(
+  return Stroke.trusted(
     stroke.points[:1],
     None if stroke.times is None else stroke.times[:1],
     None if stroke.pressures is None else stroke.pressures[:1],
@@ -137,7 +147,7 @@ def resample(
   if not ink:
     return ink
   if all(map(_times_advance, ink.strokes)):
-    return resample_time(ink, period)
+    return _resample_advancing(ink, period)
   if spacing is None:
     left, top, right, bottom = ink.bounds
     # An ink without size has no length to divide; any spacing serves.

@@ -75,23 +75,40 @@ class InkCodec:
     Raises:
       ValueError: a point lies outside the canvas.
     """
-    pieces = []
-    for index, stroke in enumerate(ink.strokes):
-      low, high = stroke.points.min(), stroke.points.max()
-      if low < -_BORDER_SLACK or high > self.canvas + _BORDER_SLACK:
-        raise ValueError(
-          f"Stroke {index} spans {low:g}..{high:g} px, outside the canvas "
-          f"0..{self.canvas}; place the ink first, for example with "
-          "normalize.fit_placement."
-        )
-      cells = np.rint(stroke.points).astype(np.int32)
-      moved = np.ones(len(cells), bool)
-      moved[1:] = (cells[1:] != cells[:-1]).any(axis=1)
-      cells = cells[moved]
-      cells[:, 1] += self.y_offset
-      pieces.append(np.array([self.stroke_start], np.int32))
-      pieces.append(cells.reshape(-1))
-    return np.concatenate(pieces) if pieces else np.zeros(0, np.int32)
+    if not ink:
+      return np.zeros(0, np.int32)
+    points = ink.points
+    if points.min() < -_BORDER_SLACK or (
+      points.max() > self.canvas + _BORDER_SLACK
+    ):
+      raise self._outside(ink)
+    cells = np.rint(points).astype(np.int32)
+    starts = np.zeros(len(cells), bool)
+    starts[np.cumsum([0, *map(len, ink.strokes[:-1])])] = True
+    moved = starts.copy()
+    moved[1:] |= (cells[1:] != cells[:-1]).any(axis=1)
+    cells, starts = cells[moved], starts[moved]
+    # A point takes two ids, and three where it opens a stroke.
+    places = np.arange(len(cells)) * 2 + np.cumsum(starts)
+    ids = np.empty(2 * len(cells) + int(starts.sum()), np.int32)
+    ids[places[starts] - 1] = self.stroke_start
+    ids[places] = cells[:, 0]
+    ids[places + 1] = cells[:, 1] + self.y_offset
+    return ids
+
+  def _outside(self, ink: Ink) -> ValueError:
+    """The error for the first stroke outside the canvas."""
+    spans = [(s.points.min(), s.points.max()) for s in ink.strokes]
+    index, (low, high) = next(
+      (index, (low, high))
+      for index, (low, high) in enumerate(spans)
+      if low < -_BORDER_SLACK or high > self.canvas + _BORDER_SLACK
+    )
+    return ValueError(
+      f"Stroke {index} spans {low:g}..{high:g} px, outside the canvas "
+      f"0..{self.canvas}; place the ink first, for example with "
+      "normalize.fit_placement."
+    )
 
   def decode(self, ids: Iterable[SupportsIndex]) -> Ink:
     """Reads ids by range, not by position; never raises on any ids.

@@ -54,6 +54,19 @@ class Stroke:
   def __len__(self) -> int:
     return len(self.points)
 
+  @classmethod
+  def trusted(
+    cls,
+    points: FloatArray,
+    times: FloatArray | None = None,
+    pressures: FloatArray | None = None,
+  ) -> Stroke:
+    """A stroke of arrays that come from a checked one; saves checking again."""
+    stroke = object.__new__(cls)
+    fields = {"points": points, "times": times, "pressures": pressures}
+    stroke.__dict__.update(fields)
+    return stroke
+
   @property
   def length(self) -> float:
     """Arc length in pixels; 0 for a dot."""
@@ -132,9 +145,14 @@ class Ink:
       offset: float64[2], pixels.
     """
     matrix = np.asarray(matrix, np.float64)
+    offset = np.asarray(offset, np.float64)
+    if not (np.isfinite(matrix).all() and np.isfinite(offset).all()):
+      raise ValueError(
+        f"The map {matrix.tolist()}, {offset.tolist()} is not finite."
+      )
     return Ink(
       tuple(
-        dataclasses.replace(s, points=s.points @ matrix.T + offset)
+        Stroke.trusted(s.points @ matrix.T + offset, s.times, s.pressures)
         for s in self.strokes
       )
     )

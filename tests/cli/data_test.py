@@ -103,3 +103,39 @@ def test_cache_writes_shards_of_the_recipe(tmp_path, capsys):
   assert reports["recognize_ink/test"]["examples"] == 3
   with pytest.raises(ValueError, match="another folder"):
     call(*words)
+
+
+def test_prepare_makes_what_list_show_and_recipes_read(tmp_path, capsys):
+  options = ["--option", "count=6", "--option", "held_out_count=3"]
+  options += ["--option", "max_length=2"]
+  here = f"--data_dir={tmp_path / 'data'}"
+  words = ["prepare", "generated_words", here, "--key=made", *options]
+  assert call(*words) == 0
+  assert "train 6, validation 3, test 3; all 12; 0" in capsys.readouterr().out
+  assert call(*words, "--json") == 0
+  assert json.loads(capsys.readouterr().out)["seen"] == {"all": 12}
+  assert call("list", here) == 0
+  listed = capsys.readouterr().out
+  assert f"present  {tmp_path / 'data' / 'made'}: train 6" in listed
+  assert listed.count("present  no") == len(DATASETS) - 1
+  (tmp_path / "data" / "made" / "store.json").rename(tmp_path / "store.json")
+  assert call("list", here, "--json") == 0
+  state = json.loads(capsys.readouterr().out)["generated_words"]["prepared"]
+  assert list(state.values()) == [{"finished": False}]
+  (tmp_path / "store.json").rename(tmp_path / "data" / "made" / "store.json")
+  store = f"--path={tmp_path / 'data' / 'made'}"
+  assert (
+    call("show", "generated_words", store, f"--output={tmp_path}/a.png") == 0
+  )
+  assert "6 of 6 records" in capsys.readouterr().out
+
+
+def test_vocabulary_reports_the_recipes_texts(tmp_path, capsys):
+  gin_file = tmp_path / "tasks.gin"
+  gin_file.write_text(GIN)
+  words = ["vocabulary", f"--gin_file={gin_file}", "--samples=4"]
+  assert call(*words) == 0
+  assert "bytes by script: LATIN 100.0%" in capsys.readouterr().out
+  assert call(*words, "--json") == 0
+  report = json.loads(capsys.readouterr().out)
+  assert report["components"]["derender"]["records"] == 6
