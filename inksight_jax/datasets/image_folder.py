@@ -13,6 +13,7 @@ from inksight_jax.datasets.splits import (
   ALL,
   DEFAULT_FRACTIONS,
   expand,
+  named_split,
   split_of,
 )
 from inksight_jax.datasets.tables import read_table
@@ -25,16 +26,6 @@ LABEL_FILES = tuple(
   for stem in ("labels", "metadata", "transcriptions", "gt", "text")
   for suffix in ("csv", "tsv", "txt")
 )
-_SPLIT_NAMES = {
-  "train": "train",
-  "training": "train",
-  "validation": "validation",
-  "valid": "validation",
-  "val": "validation",
-  "dev": "validation",
-  "test": "test",
-  "testing": "test",
-}
 _MAX_TEXT_LINES = 1_000
 
 
@@ -123,9 +114,8 @@ def _split(
   row: dict[str, str], identity: str, fractions: Sequence[float], seed: int
 ) -> str:
   parts = pathlib.PurePosixPath(row["image"].replace("\\", "/")).parts[:-1]
-  for name in (row.get("split", ""), *parts):
-    if name.lower() in _SPLIT_NAMES:
-      return _SPLIT_NAMES[name.lower()]
+  if named := named_split((row.get("split", ""), *parts)):
+    return named
   # Of a page cut into words, all words go together.
   key = row.get("writer") or (row["image"] if "x0" in row else identity)
   return split_of(key or "-", fractions, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inksight_jax.datasets.aihub import read_aihub
+from inksight_jax.datasets.alto import read_alto
 from inksight_jax.datasets.gnhk import read_gnhk
 from inksight_jax.datasets.hiertext import read_hiertext
 from inksight_jax.datasets.iam import read_iam
@@ -11,6 +12,7 @@ from inksight_jax.datasets.image_folder import read_image_folder
 from inksight_jax.datasets.imgur5k import read_imgur5k
 from inksight_jax.datasets.info import DatasetInfo
 from inksight_jax.datasets.mnist import read_mnist
+from inksight_jax.datasets.page_xml import read_page_xml
 from inksight_jax.datasets.rimes import read_rimes
 
 IMAGE_SETS: tuple[DatasetInfo, ...] = (
@@ -160,5 +162,31 @@ IMAGE_SETS: tuple[DatasetInfo, ...] = (
     counts={},
     reader=read_image_folder,
     splits="a column, a folder's name, or a hash of the writer",
+  ),
+  DatasetInfo(
+    name="page_xml",
+    kind="pictures + text: lines or pages of PAGE-XML exports (Transkribus)",
+    licence="of the documents; Bentham and READ-2016 are open",
+    citation=(
+      "S. Pletschacher, A. Antonacopoulos, The PAGE (page analysis and "
+      "ground-truth elements) format framework, ICPR 2010"
+    ),
+    access=(
+      "your export, or Zenodo 1164045 (READ-2016); path: the folder with XML "
+      "and pictures"
+    ),
+    counts={},
+    reader=read_page_xml,
+    splits="a folder's name, or a hash of the page",
+  ),
+  DatasetInfo(
+    name="alto",
+    kind="pictures + text: lines or pages of ALTO exports",
+    licence="of the documents",
+    citation="Library of Congress, ALTO: technical metadata for layout and text",
+    access="your export; path: the folder with XML and pictures",
+    counts={},
+    reader=read_alto,
+    splits="a folder's name, or a hash of the page",
   ),
 )

@@ -10,6 +10,17 @@ SPLITS = ("train", "validation", "test")
 ALL = ""
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
 
+_SPLIT_NAMES = {
+  "train": "train",
+  "training": "train",
+  "validation": "validation",
+  "valid": "validation",
+  "val": "validation",
+  "dev": "validation",
+  "test": "test",
+  "testing": "test",
+}
+
 
 def hash_fraction(key: str, seed: int = 0) -> float:
   """Maps a key to [0, 1), the same on every machine and Python version."""
@@ -88,3 +99,9 @@ def expand(split: str) -> tuple[str, ...]:
   """
   check_split(split)
   return SPLITS if split in ("", ALL) else (split,)
+
+
+def named_split(names: Sequence[str]) -> str:
+  """The split that a folder or a column names, val and dev included; or ""."""
+  known = (_SPLIT_NAMES[n.lower()] for n in names if n.lower() in _SPLIT_NAMES)
+  return next(known, "")
