@@ -5,6 +5,7 @@ import pathlib
 import jax
 import pytest
 
+from inksight_jax.datasets.registry import dataset_info
 from inksight_jax.inference import recipe
 from inksight_jax.training import run
 
@@ -73,3 +74,30 @@ def test_a_recipe_names_its_schedule_for_t5x_to_report(path: pathlib.Path):
   schedule = recipe.resolve("SCHEDULE")
   last = recipe.resolve("TRAIN_STEPS") - 1
   assert 0 <= float(schedule(last)) < float(schedule(last // 4))
+
+
+@pytest.mark.parametrize("name", ["public", "open"])
+def test_a_mixture_names_data_sets_and_options_that_exist(name: str):
+  network = ["gin/networks/inksight.gin", "gin/sizes/inksight_nano.gin"]
+  sizes = ["IMAGE_SIZE = 64", "CANVAS = 64", "INPUT_LENGTH = 64"]
+  bindings = ['DATA_PATH = "/data"', *sizes, "TARGET_LENGTH = 128"]
+  files = [*network, f"gin/tasks/inksight_{name}.gin"]
+  recipe.parse(files, bindings)
+  tasks = recipe.resolve("TASKS")
+  for source in tasks.sources:
+    dataset_info(source.name).full_options(source.options)
+    assert source.location.startswith("/data/") or not source.path
+  # Every task has a source, all tasks are equally frequent.
+  assert {c.task for c in tasks.components} == set(tasks.rates)
+  assert set(tasks.rates.values()) == {1.0}
+  # Photos only serve reading, ink never does.
+  for component in tasks.components:
+    photo = "image" in dataset_info(component.source.name).holds
+    assert photo == (component.task == "recognize_image") or name == "open"
+  # One left out, another elsewhere.
+  if name == "public":
+    changes = ["RIMES_PATH = None", 'IAM_PATH = "/scans"']
+    recipe.parse(files, [*bindings, *changes])
+    changed = {s.key: s.location for s in recipe.resolve("TASKS").sources}
+    assert "rimes" not in changed and changed["iam"] == "/scans"
+    assert len(changed) == len(tasks.sources) - 1
