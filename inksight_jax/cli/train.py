@@ -81,5 +81,9 @@ def run(args: argparse.Namespace) -> int:
     for name in ("resume", "overwrite", "load")
     if getattr(args, name)
   }
+  if recipe.defines("TRAIN_BATCHES"):
+    batches = options["batches"] = recipe.resolve("TRAIN_BATCHES")
+    if hasattr(batches, "summary"):
+      print(batches.summary())
   recipe.configured(training.train)(model_dir=args.model_dir, **options)
   return 0

@@ -154,6 +154,11 @@ def resolve(name: str) -> Any:
   return _attempt(evaluate)
 
 
+def defines(name: str) -> bool:
+  """Whether the parsed configuration defines a macro."""
+  return name in _macros(gin.config_str())[0]
+
+
 def configured(function: Callable[..., Any]) -> Callable[..., Any]:
   """A function with its arguments filled in by the parsed configuration.
 
