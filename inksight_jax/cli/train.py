@@ -23,6 +23,12 @@ examples:
   inksight-jax train --gin_file=my.gin --model_dir=runs/tuned --load=runs/mine
 
 Stopped by SIGTERM, it saves and exits with 0; --resume goes on from there.
+
+several processes: start the same command in each, for example
+  inksight-jax train ... --coordinator=10.0.0.2:1234 --num_processes=2 \\
+    --process_id=0
+or set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID. On a TPU
+pod neither is needed. All processes must see the same model directory.
 """
 
 
@@ -48,7 +54,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar="CKPT",
     help="start from the parameters of this model directory or checkpoint",
   )
+  add_process_arguments(parser)
   parser.set_defaults(run=run)
+
+
+def add_process_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds what tells the processes of one run from each other."""
+  group = parser.add_argument_group("several processes")
+  group.add_argument(
+    "--coordinator",
+    metavar="HOST:PORT",
+    help="address of process 0; `auto` lets JAX find the cluster",
+  )
+  group.add_argument(
+    "--num_processes", type=int, metavar="N", help="processes of the run"
+  )
+  group.add_argument(
+    "--process_id", type=int, metavar="I", help="this one, from 0"
+  )
 
 
 def add_gin_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,18 +95,22 @@ def add_gin_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
   """Trains; returns the exit code."""
   from inksight_jax.inference import recipe
+  from inksight_jax.training import distributed
   from inksight_jax.training import run as training
 
-  recipe.parse(args.gin_file, args.gin_bindings)
-  # Options that were not given stay with the configuration.
-  options = {
-    name: getattr(args, name)
-    for name in ("resume", "overwrite", "load")
-    if getattr(args, name)
-  }
-  if recipe.defines("TRAIN_BATCHES"):
-    batches = options["batches"] = recipe.resolve("TRAIN_BATCHES")
-    if hasattr(batches, "summary"):
-      print(batches.summary())
-  recipe.configured(training.train)(model_dir=args.model_dir, **options)
+  # Before the gin files: they may ask which process this is.
+  distributed.initialize(args.coordinator, args.num_processes, args.process_id)
+  with distributed.leave_at_once_on_errors(debug=args.debug):
+    recipe.parse(args.gin_file, args.gin_bindings)
+    # Options that were not given stay with the configuration.
+    options = {
+      name: getattr(args, name)
+      for name in ("resume", "overwrite", "load")
+      if getattr(args, name)
+    }
+    if recipe.defines("TRAIN_BATCHES"):
+      batches = options["batches"] = recipe.resolve("TRAIN_BATCHES")
+      if hasattr(batches, "summary") and distributed.process_index() == 0:
+        print(batches.summary())
+    recipe.configured(training.train)(model_dir=args.model_dir, **options)
   return 0

@@ -130,9 +130,12 @@ class Vocabulary:
       "ink": {"canvas": self.ink.canvas} if self.ink else None,
       "size": self.size,
     }
-    (folder / FILE_NAME).write_text(
+    # Whole or not at all: a run may be killed in here.
+    partial = folder / f"{FILE_NAME}.partial"
+    partial.write_text(
       json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
+    partial.replace(folder / FILE_NAME)
 
   @classmethod
   def load(cls, directory: str | os.PathLike[str]) -> Vocabulary:

@@ -4,6 +4,7 @@ A checkpoint is written to a temporary folder and renamed when it is complete,
 so one being written when the process dies never becomes the latest.
 """
 
+import logging
 import os
 import pathlib
 from typing import Any
@@ -14,8 +15,10 @@ import orbax.checkpoint as ocp
 
 from inksight_jax.training import mesh as mesh_lib
 from inksight_jax.training import state as state_lib
+from inksight_jax.training import watchdog as watchdog_lib
 
 FOLDER = "checkpoints"
+_LOGGER = logging.getLogger(__name__)
 
 
 class Checkpointer:
@@ -26,14 +29,28 @@ class Checkpointer:
   seed, position in the data).
   """
 
-  def __init__(self, model_dir: str, keep: int | None = 3) -> None:
+  def __init__(
+    self, model_dir: str, keep: int | None = 3, save_timeout: float = 300.0
+  ) -> None:
     """Opens, or creates, the checkpoints of a model directory.
+
+    What an interrupted save has left there is removed, and reported.
 
     Args:
       model_dir: the checkpoints lie in its folder `checkpoints`.
       keep: number of latest checkpoints kept; None keeps all.
+      save_timeout: seconds after which a save that is not done is reported,
+        with what it waits for; 0 for never.
     """
     self._directory = os.path.abspath(os.path.join(model_dir, FOLDER))
+    self._watchdog = watchdog_lib.Watchdog(save_timeout)
+    left = unfinished(self._directory)
+    if left and jax.process_index() == 0:
+      _LOGGER.warning(
+        "Removing what an interrupted save left in %s: %s",
+        self._directory,
+        ", ".join(left),
+      )
     self._manager = ocp.CheckpointManager(
       self._directory,
       options=ocp.CheckpointManagerOptions(
@@ -57,13 +74,21 @@ class Checkpointer:
     if step == self._manager.latest_step():
       return
     meta = {"step": step, "seed": seed, "data_position": step}
-    self._manager.save(
-      step,
-      args=ocp.args.Composite(
-        params=ocp.args.StandardSave(state.params),
-        training=ocp.args.StandardSave(_training_tree(state)),
-        meta=ocp.args.JsonSave(meta),
-      ),
+    # Orbax would wait for the save before this one in silence.
+    self.wait()
+    what = f"saving step {step} to {self._directory}"
+    with self._watchdog.watch(f"{what} (copying the state off the devices)"):
+      self._manager.save(
+        step,
+        args=ocp.args.Composite(
+          params=ocp.args.StandardSave(state.params),
+          training=ocp.args.StandardSave(_training_tree(state)),
+          meta=ocp.args.JsonSave(meta),
+        ),
+      )
+    self._watchdog.watch_background(
+      f"{what} (writing in the background)",
+      lambda: not self._manager.is_saving_in_progress(),
     )
 
   def restore(
@@ -119,11 +144,14 @@ class Checkpointer:
 
   def wait(self) -> None:
     """Blocks until every save has reached the disk; raises what went wrong."""
-    self._manager.wait_until_finished()
+    with self._watchdog.watch(f"waiting for the saves to {self._directory}"):
+      self._manager.wait_until_finished()
 
   def close(self) -> None:
     """Finishes the saves under way."""
-    self._manager.close()
+    with self._watchdog.watch(f"closing {self._directory}"):
+      self._manager.close()
+    self._watchdog.close()
 
 
 def load_params(path: str, step: int | None = None) -> dict[str, Any]:
@@ -139,14 +167,26 @@ def load_params(path: str, step: int | None = None) -> dict[str, Any]:
   Raises:
     ValueError: if there is no (such) checkpoint.
   """
-  folder = checkpoint_folder(path, step)
+  return _load(checkpoint_folder(path, step), "params")
+
+
+def load_training(path: str, step: int | None = None) -> dict[str, Any]:
+  """Reads what a checkpoint holds beside parameters: step, optimiser state.
+
+  Args:
+    path, step: see `load_params`, as is what is returned and raised.
+  """
+  return _load(checkpoint_folder(path, step), "training")
+
+
+def _load(folder: str, item: str) -> dict[str, Any]:
+  """One item of a checkpoint as numpy arrays."""
   as_numpy = jax.tree.map(
     lambda _: ocp.RestoreArgs(restore_type=np.ndarray),
-    _saved_shapes(folder, "params"),
+    _saved_shapes(folder, item),
   )
   return ocp.PyTreeCheckpointHandler().restore(
-    _item(folder, "params"),
-    args=ocp.args.PyTreeRestore(restore_args=as_numpy),
+    _item(folder, item), args=ocp.args.PyTreeRestore(restore_args=as_numpy)
   )
 
 
@@ -171,6 +211,17 @@ def checkpoint_folder(path: str, step: int | None = None) -> str:
     f"No checkpoint found in {path}; give a model directory that `train` has "
     "written, or one of its checkpoints."
   )
+
+
+def unfinished(folder: str) -> list[str]:
+  """Names of the folders that saves cut short have left; never restored.
+
+  Args:
+    folder: of the checkpoints; it may be absent.
+  """
+  if not os.path.isdir(folder):
+    return []
+  return sorted(n for n in os.listdir(folder) if ".orbax-checkpoint-tmp" in n)
 
 
 def check_shapes(saved: Any, wanted: Any, where: str) -> None:

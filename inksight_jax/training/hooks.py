@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax.linen import partitioning
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from inksight_jax.training import mesh as mesh_lib
@@ -131,6 +132,9 @@ def draw_pictures(
 ) -> Hook:
   """Reports a picture of what the model does now.
 
+  With several processes the first one draws alone, from parameters gathered
+  on the host: pictures are few, and need no code of their own for that.
+
   Args:
     model: handed to the function.
     picture_fn: (model, params, step) -> uint8[height, width, 3].
@@ -141,7 +145,17 @@ def draw_pictures(
   """
 
   def hook(moment: Moment) -> None:
-    picture = picture_fn(model, moment.state.params, moment.step)
+    params = moment.state.params
+    if jax.process_count() == 1:
+      picture = picture_fn(model, params, moment.step)
+    else:
+      params = multihost_utils.process_allgather(params, tiled=True)
+      if jax.process_index() != 0:
+        return
+      # The mesh of the run would have the others take part.
+      alone = mesh_lib.make_mesh(devices=jax.local_devices()[:1])
+      with jax.set_mesh(alone):
+        picture = picture_fn(model, params, moment.step)
     moment.writer.image(moment.step, name, picture)
 
   return hook

@@ -17,6 +17,7 @@ from inksight_jax.training import (
   writers,
 )
 from inksight_jax.training import clock as clock_lib
+from inksight_jax.training import goodput as goodput_lib
 from inksight_jax.training import hooks as hooks_lib
 from inksight_jax.training import mesh as mesh_lib
 from inksight_jax.training import preemption as preemption_lib
@@ -69,7 +70,7 @@ def fit(
     hooks: run after their steps, in this order, before the save.
     writer: where to report.
     log_every: period of reports in steps.
-    model_dir: where a batch that breaks the loss is saved.
+    model_dir: where a batch that breaks the loss is saved, and the time spent.
 
   Returns:
     The last state.
@@ -85,7 +86,8 @@ def fit(
   feed = prefetch.Prefetcher(
     batches.batches(start), mesh_lib.batch_sharding(mesh)
   )
-  report = _Report(writer, clock, log_every, model_dir)
+  goodput = goodput_lib.Goodput(clock, model_dir, start)
+  report = _Report(writer, clock, goodput, log_every, model_dir)
   try:
     with (
       preemption_lib.Preemption() as preemption,
@@ -135,6 +137,7 @@ def fit(
       if checkpointer is not None:
         with clock.time("save"):
           checkpointer.wait()
+      writer.scalars(step, goodput.report(step))
       return state
   finally:
     feed.close()
@@ -147,11 +150,13 @@ class _Report:
     self,
     writer: writers.Writer,
     clock: clock_lib.Clock,
+    goodput: goodput_lib.Goodput,
     log_every: int,
     model_dir: str | None,
   ) -> None:
     self._writer = writer
     self._clock = clock
+    self._goodput = goodput
     self._log_every = log_every
     self._model_dir = model_dir
     self._pending: tuple[int, Any, jax.Array, prefetch.HostBatch] | None = None
@@ -189,14 +194,12 @@ class _Report:
     now = self._training_seconds()
     values = hooks_lib.merged(jax.device_get(self._window))
     speed = len(self._window) / max(now - self._window_start, 1e-9)
-    shares = self._clock.shares()
     self._window, self._window_start = [], now
     self._writer.scalars(
       step,
       {f"train/{name}": value for name, value in values.items()}
       | {"train/steps_per_second": speed}
-      | {f"time/{name}": share for name, share in shares.items()}
-      | {"time/seconds": self._clock.seconds()},
+      | self._goodput.report(step),
     )
 
   def _training_seconds(self) -> float:

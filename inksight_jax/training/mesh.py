@@ -7,11 +7,18 @@ import flax
 import jax
 import numpy as np
 from flax.linen import partitioning
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import (
+  AbstractMesh,
+  AxisType,
+  Mesh,
+  NamedSharding,
+  PartitionSpec,
+)
 
 LogicalAxisRules = Sequence[
   tuple[str, str | tuple[str, ...] | None] | list[Any]
 ]
+MESH_AXES = ("data", "fsdp", "model")
 BATCH_AXES = ("data", "fsdp")
 
 # Earlier rules win. Activations carry "batch", so their "embed" stays whole;
@@ -48,21 +55,39 @@ def make_mesh(
     ValueError: if the sizes do not multiply to the number of devices.
   """
   devices = list(jax.devices() if devices is None else devices)
-  rest = fsdp * model
-  if data == -1 and rest > 0 and len(devices) % rest == 0:
-    data = len(devices) // rest
-  if min(data, fsdp, model) < 1 or data * rest != len(devices):
-    raise ValueError(
-      f"A mesh of data={data}, fsdp={fsdp}, model={model} does not cover "
-      f"{len(devices)} devices ({devices[0].platform}); set data=-1 and choose "
-      "fsdp * model as a divisor of the number of devices."
-    )
   return jax.make_mesh(
-    (data, fsdp, model),
-    ("data", "fsdp", "model"),
+    mesh_sizes(len(devices), data, fsdp, model),
+    MESH_AXES,
     axis_types=(AxisType.Auto,) * 3,
     devices=devices,
   )
+
+
+def mesh_sizes(
+  count: int, data: int = -1, fsdp: int = 1, model: int = 1
+) -> tuple[int, int, int]:
+  """Sizes of the axes of a mesh; see `make_mesh`.
+
+  Args:
+    count: number of devices.
+    data, fsdp, model: as asked for.
+
+  Returns:
+    (data, fsdp, model), whose product is `count`.
+
+  Raises:
+    ValueError: if the sizes do not multiply to the number of devices.
+  """
+  rest = fsdp * model
+  if data == -1 and rest > 0 and count % rest == 0:
+    data = count // rest
+  if min(data, fsdp, model) < 1 or data * rest != count:
+    raise ValueError(
+      f"A mesh of data={data}, fsdp={fsdp}, model={model} does not cover "
+      f"{count} devices; set data=-1 and choose fsdp * model as a divisor of "
+      "the number of devices."
+    )
+  return data, fsdp, model
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -123,6 +148,40 @@ def parameter_shardings(
       mesh, _divisible(spec or PartitionSpec(), leaf.shape, mesh)
     )
   return flax.traverse_util.unflatten_dict(shardings)
+
+
+def uneven_axes(
+  params: Mapping[str, Any],
+  params_axes: Mapping[str, Any] | None,
+  rules: LogicalAxisRules,
+  mesh: Mesh | AbstractMesh,
+) -> dict[str, tuple[int, int]]:
+  """Axes of parameters that stay whole because the mesh does not divide them.
+
+  Args:
+    params, params_axes, rules, mesh: see `parameter_shardings`; the mesh may be
+      of devices that are not here.
+
+  Returns:
+    Logical axis to (its length, the number of shards asked for).
+  """
+  if params_axes is None:
+    return {}
+  flat = flatten(params)
+  axes_of = flatten(partitioning.get_axis_names(flax.core.freeze(params_axes)))
+  uneven = {}
+  for path, axes in axes_of.items():
+    spec = (
+      partitioning.logical_to_mesh_axes(tuple(axes), as_linen_rules(rules))
+      or PartitionSpec()
+    )
+    for name, size, mesh_axes in zip(
+      axes, flat[path].shape, spec, strict=False
+    ):
+      shards = _shards(mesh_axes, mesh)
+      if size % shards:
+        uneven[name] = (size, shards)
+  return uneven
 
 
 def like_parameters(
@@ -236,7 +295,11 @@ def _divisible(
   """Drops the mesh axes that do not divide their dimension."""
   kept = []
   for size, axes in zip(shape, spec, strict=False):
-    names = (axes,) if isinstance(axes, str) else tuple(axes or ())
-    shards = int(np.prod([mesh.shape[name] for name in names], initial=1))
-    kept.append(axes if names and size % shards == 0 else None)
+    kept.append(axes if axes and size % _shards(axes, mesh) == 0 else None)
   return PartitionSpec(*kept)
+
+
+def _shards(axes: Any, mesh: Mesh | AbstractMesh) -> int:
+  """Number of parts that an entry of a `PartitionSpec` stands for."""
+  names = (axes,) if isinstance(axes, str) else tuple(axes or ())
+  return int(np.prod([mesh.shape[name] for name in names], initial=1))

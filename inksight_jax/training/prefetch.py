@@ -124,7 +124,8 @@ def place(batch: HostBatch, sharding: NamedSharding) -> dict[str, jax.Array]:
     Global arrays.
 
   Raises:
-    ValueError: if the rows cannot be shared out evenly.
+    ValueError: if the rows cannot be shared out evenly, or devices of another
+      process need rows of this one.
   """
   mesh = sharding.mesh
   shards = int(np.prod([mesh.shape[axis] for axis in sharding.spec[0]]))
@@ -134,7 +135,26 @@ def place(batch: HostBatch, sharding: NamedSharding) -> dict[str, jax.Array]:
       f"A batch of {rows} examples cannot be shared by {shards} data-parallel "
       "devices; make the batch size a multiple of data * fsdp."
     )
+  if jax.process_count() > 1:
+    _check_rows(sharding, rows)
   return {
     name: jax.make_array_from_process_local_data(sharding, np.asarray(array))
     for name, array in batch.items()
   }
+
+
+def _check_rows(sharding: NamedSharding, rows: int) -> None:
+  """Each process must feed its own devices, with an equal share of the rows.
+
+  Where the model axis spans processes, several of them would have to bring the
+  same rows; JAX would take different ones for the same without a word.
+  """
+  places = sharding.addressable_devices_indices_map((rows,)).values()
+  blocks = {place[0].indices(rows) for place in places if place is not None}
+  held = sum(stop - start for start, stop, _ in blocks)
+  if held * jax.process_count() != rows:
+    raise ValueError(
+      f"The devices of process {jax.process_index()} hold {held} of {rows} "
+      f"rows of a batch, but there are {jax.process_count()} processes; choose "
+      "a model axis that divides the devices of one process."
+    )

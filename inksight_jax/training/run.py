@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from inksight_jax.training import (
   checkpoints,
+  goodput,
   hooks,
   initial_weights,
   loop,
@@ -44,6 +45,7 @@ def train(
   microbatches: int = 1,
   checkpoint_every: int = 1000,
   keep: int | None = 3,
+  save_timeout: float = 300.0,
   log_every: int = 100,
   eval_every: int = 1000,
   num_eval_batches: int = 8,
@@ -67,7 +69,7 @@ def train(
     tasks: what the batches are; its `vocabulary` is saved.
     eval_batches: held-out batches, or several by name.
     checkpoint_every: period in steps; the end always saves.
-    keep: number of latest checkpoints kept; None keeps all.
+    keep, save_timeout: see `checkpoints.Checkpointer`.
     eval_every: period of evaluations in steps; 0 for never.
     num_eval_batches: batches of an evaluation.
     picture_every: period of pictures in steps; `eval_every` by default.
@@ -93,8 +95,9 @@ def train(
   scheduled = _evaluations(eval_batches, eval_every, num_eval_batches, evaluate)
   scheduled += _pictures(model, picture_fn, picture_every, eval_every)
   _open_model_dir(model_dir, tasks, resume, overwrite)
+  saver = checkpoints.Checkpointer(model_dir, keep, save_timeout)
   with (
-    contextlib.closing(checkpoints.Checkpointer(model_dir, keep)) as saver,
+    contextlib.closing(saver),
     contextlib.closing(_writers(model_dir, train_steps, saver, console)) as out,
   ):
     return loop.fit(
@@ -173,12 +176,14 @@ def _open_model_dir(
     if overwrite:
       for name in (folder, os.path.join(model_dir, writers.TENSORBOARD_FOLDER)):
         shutil.rmtree(name, ignore_errors=True)
-      if os.path.exists(curve):
-        os.remove(curve)
+      for path in (curve, os.path.join(model_dir, goodput.FILE)):
+        if os.path.exists(path):
+          os.remove(path)
     os.makedirs(model_dir, exist_ok=True)
     config = os.path.join(model_dir, CONFIG_FILE)
-    with open(config, "w", encoding="utf-8") as file:
+    with open(f"{config}.partial", "w", encoding="utf-8") as file:
       file.write(gin.config_str())
+    os.replace(f"{config}.partial", config)
     if tasks is not None:
       tasks.vocabulary.save(model_dir)
   _wait_for_all("opened")
@@ -204,5 +209,5 @@ def _writers(
     writers.TensorBoardWriter(model_dir, start),
   ]
   if console:
-    chosen.append(writers.ConsoleWriter(train_steps))
+    chosen.append(writers.ConsoleWriter(train_steps, start=start))
   return writers.Writers(chosen)

@@ -74,8 +74,11 @@ class CurveWriter:
     """
     path = os.path.join(model_dir, CURVE_FILE)
     kept = [line for line in read_curve(path) if line["step"] <= start]
-    with open(path, "w", encoding="utf-8") as file:
+    # Whoever is killed in here leaves the old file.
+    partial = f"{path}.partial"
+    with open(partial, "w", encoding="utf-8") as file:
       file.writelines(json.dumps(line) + "\n" for line in kept)
+    os.replace(partial, path)
     self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115
 
   def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -148,17 +151,24 @@ class ConsoleWriter:
   """One line per report; on a terminal training lines overwrite each other."""
 
   def __init__(
-    self, train_steps: int, stream: io.TextIOBase | None = None
+    self,
+    train_steps: int,
+    stream: io.TextIOBase | None = None,
+    start: int = 0,
   ) -> None:
     """Writes to standard error by default.
 
     Args:
       train_steps: last step, for the remaining time.
       stream: where to.
+      start: step the run starts from; says so if there is one.
     """
     self._train_steps = train_steps
     self._stream = stream or sys.stderr
     self._overwrite = self._stream.isatty()
+    if start:
+      self._stream.write(f"resuming after step {start}\n")
+      self._stream.flush()
 
   def scalars(self, step: int, values: Mapping[str, float]) -> None:
     """Prints the step, the numbers and the remaining time."""
@@ -168,9 +178,8 @@ class ConsoleWriter:
       if name.split("/")[-1] in CONSOLE_METRICS
     )
     text = f"step {step}/{self._train_steps}  {numbers}"
-    share = values.get("time/data")
-    if share is not None:
-      text += f"  waiting for data {share:.0%}"
+    if "time/step" in values:
+      text += f"  {_goodput(values)}"
     training = "train/steps_per_second" in values
     if training:
       left = (self._train_steps - step) / values["train/steps_per_second"]
@@ -187,6 +196,30 @@ class ConsoleWriter:
 
   def close(self) -> None:
     """Leaves the stream open; it is not ours."""
+
+
+def _goodput(values: Mapping[str, float]) -> str:
+  """Share of the time spent stepping, and where the rest went."""
+  shares = {
+    name.removeprefix("time/"): value
+    for name, value in values.items()
+    if name.startswith("time/")
+  }
+  goodput, seconds = shares.pop("step"), shares.pop("seconds", None)
+  starts = shares.pop("starts", 1.0)
+  # A kind that took next to nothing only makes the line longer.
+  rest = sorted(
+    ((name, share) for name, share in shares.items() if share >= 0.005),
+    key=lambda item: -item[1],
+  )
+  text = f"goodput {goodput:.0%}"
+  if seconds is not None:
+    text += f" of {_duration(seconds)}"
+  if starts > 1:
+    text += f" in {starts:.0f} starts"
+  if rest:
+    text += f" ({', '.join(f'{name} {share:.0%}' for name, share in rest)})"
+  return text
 
 
 def _duration(seconds: float) -> str:

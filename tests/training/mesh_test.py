@@ -1,4 +1,5 @@
 import flax
+import gin
 import jax
 import numpy as np
 import optax
@@ -6,12 +7,14 @@ import pytest
 from flax.linen import partitioning
 from jax.sharding import PartitionSpec
 
+from inksight_jax.inference import recipe
 from inksight_jax.training import mesh, optimizers, prefetch, state
 
 MESHES = {
   "data": {"data": 8},
   "data and model": {"data": 4, "model": 2},
   "fully sharded": {"data": 1, "fsdp": 8},
+  "all three": {"data": 2, "fsdp": 2, "model": 2},
 }
 
 
@@ -71,6 +74,35 @@ def test_make_mesh_fills_and_refuses():
     mesh.make_mesh(fsdp=3)
   with pytest.raises(ValueError, match="data=2, fsdp=1, model=2"):
     mesh.make_mesh(data=2, model=2)
+
+
+GIN = """
+include "gin/runs/mesh.gin"
+MESH_DATA = 2
+MESH_FSDP = 2
+MESH_MODEL = 2
+LOGICAL_AXIS_RULES = (("embed", "model"), ("mlp", None))
+"""
+
+
+def test_gin_says_the_sizes_and_the_rules(tmp_path):
+  defaults = {}
+  for text, options in (('include "gin/runs/mesh.gin"', defaults), (GIN, {})):
+    path = tmp_path / "run.gin"
+    path.write_text(text)
+    recipe.parse([str(path)])
+    options.update(gin.get_bindings("run.train"))
+  assert dict(options["mesh"].shape) == {"data": 2, "fsdp": 2, "model": 2}
+  assert dict(defaults["mesh"].shape) == {"data": 8, "fsdp": 1, "model": 1}
+  # What gin states is what the code does without gin.
+  assert defaults["logical_axis_rules"] == mesh.LOGICAL_AXIS_RULES
+  got = mesh.parameter_shardings(
+    {"kernel": jax.ShapeDtypeStruct((4, 6), "float32")},
+    flax.core.freeze({"kernel_axes": axes("embed", "mlp")}),
+    options["logical_axis_rules"],
+    options["mesh"],
+  )
+  assert got["kernel"].spec == PartitionSpec("model", None)
 
 
 def axes(*names):

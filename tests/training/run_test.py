@@ -64,6 +64,7 @@ def test_a_run_describes_itself_and_is_resumed_or_refused(
     "checkpoints",
     "config.gin",
     "curve.jsonl",
+    "goodput.json",
     "tensorboard",
     "vocabulary.json",
   ]
@@ -133,4 +134,12 @@ def test_contradictions_and_missing_optimizers_are_refused(train, tmp_path):
 def test_curve_lines_are_json(train, tmp_path):
   train(1)
   text = (tmp_path / "run" / writers.CURVE_FILE).read_text()
-  assert json.loads(text)["step"] == 1
+  lines = [json.loads(line) for line in text.splitlines()]
+  # The numbers of the step, then where the time went.
+  assert [line["step"] for line in lines] == [1, 1]
+  assert "train/loss" in lines[0] and "train/loss" not in lines[1]
+  last = lines[1]
+  shares = [
+    last[f"time/{name}"] for name in ("step", "data", "compile", "save")
+  ]
+  assert all(share > 0 for share in shares) and sum(shares) <= 1

@@ -67,7 +67,12 @@ def test_console_lines_say_loss_speed_and_time_left():
       "train/loss": 1.5,
       "train/steps_per_second": 3.0,
       "train/grad_norm": 9.0,
+      "time/step": 0.7,
       "time/data": 0.25,
+      "time/save": 0.046,
+      "time/hooks": 0.004,
+      "time/seconds": 7200.0,
+      "time/starts": 3.0,
     },
   )
   writer.scalars(100, {"eval/loss": 2.5})
@@ -75,7 +80,7 @@ def test_console_lines_say_loss_speed_and_time_left():
   assert "step 100/1000" in first
   assert "train/loss 1.5" in first
   assert "grad_norm" not in first
-  assert "waiting for data 25%" in first
+  assert "goodput 70% of 2.0 h in 3 starts (data 25%, save 5%)" in first
   assert "5 min left" in first
   assert second == "step 100/1000  eval/loss 2.5"
 
