@@ -142,26 +142,29 @@ def run_quietly(run: Run) -> tuple[float, float]:
 
 
 def run_killed(
-  run: Run, kills: int, seed: int, startup: float, training: float
-) -> tuple[list[Kill], int]:
+  run: Run, kills: int, seed: int, startup: float, pace: float, steps: int
+) -> list[Kill]:
   """Trains to the end, killed on the way.
 
   Args:
     run: to start again and again.
     kills: number of kills.
     seed: of the moments.
-    startup, training: seconds that the undisturbed run took.
+    startup: seconds until the first step of the undisturbed run.
+    pace: its seconds per step.
+    steps: of the whole run.
 
   Returns:
-    (what was killed, exit code of the last start).
+    What was killed.
 
   Raises:
     RuntimeError: a start did not go on from the latest finished checkpoint, or
       failed by itself.
   """
   rng = random.Random(seed)
-  # On average half of the training is done when the last kill comes.
-  window = training / max(kills * (1 - EARLY), 1)
+  # So few that the last kill comes before the end, whatever the speed of the
+  # machine; half of the training is done then on average.
+  most = max(1, int(steps / max(kills * (1 - EARLY), 1)))
   died: list[Kill] = []
   while True:
     saved, begin = run.saved(), time.monotonic()
@@ -170,8 +173,8 @@ def run_killed(
       if rng.random() < EARLY:
         time.sleep(rng.uniform(0, startup))
       else:
-        run.wait_for_step_after(saved, process)
-        time.sleep(rng.uniform(0, window))
+        run.wait_for_step_after(saved + rng.randrange(most), process)
+        time.sleep(rng.uniform(0, 2 * pace))
       process.send_signal(signal.SIGKILL)
     code = process.wait(timeout=TIMEOUT)
     resumed = run.resumed()
@@ -180,7 +183,7 @@ def run_killed(
     if code != -signal.SIGKILL:
       if code:
         raise RuntimeError(f"A start failed:\n{run.log()[-2000:]}")
-      return died, code
+      return died
     left = checkpoints.unfinished(str(run.model_dir / checkpoints.FOLDER))
     died.append(
       Kill(
@@ -255,7 +258,10 @@ def compare(
   quiet = Run(output_dir / "quiet", arguments)
   startup, training = run_quietly(quiet)
   killed = Run(output_dir / "killed", arguments)
-  died, _ = run_killed(killed, kills, seed, startup, training)
+  steps = len(_losses(quiet.model_dir))
+  died = run_killed(
+    killed, kills, seed, startup, training / max(steps, 1), steps
+  )
   return {
     "kills": [dataclasses.asdict(kill) for kill in died],
     "differences": differences(quiet.model_dir, killed.model_dir),
@@ -277,8 +283,8 @@ def main() -> int:
   parser.add_argument("--checkpoint_every", type=int, default=5)
   parser.add_argument("--seed", type=int, default=0)
   args = parser.parse_args()
-  if args.output_dir.exists() and any(args.output_dir.iterdir()):
-    parser.error(f"{args.output_dir} is not empty")
+  if (args.output_dir / "quiet").exists():
+    parser.error(f"{args.output_dir} holds a run")
   arguments = [
     *SMALL,
     f"--gin.TRAIN_STEPS={args.steps}",

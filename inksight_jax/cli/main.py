@@ -11,13 +11,14 @@ import sys
 from collections.abc import Sequence
 
 from inksight_jax import __version__
-from inksight_jax.cli import data, evaluate, predict, train
+from inksight_jax.cli import data, doctor, evaluate, predict, train
 
 VERBS = {
   "train": train,
   "evaluate": evaluate,
   "predict": predict,
   "data": data,
+  "doctor": doctor,
 }
 
 DESCRIPTION = """\

@@ -63,7 +63,9 @@ def initialize(
 
 
 @contextlib.contextmanager
-def leave_at_once_on_errors(debug: bool = False) -> Iterator[None]:
+def leave_at_once_on_errors(
+  kind: type[Exception] = Exception, debug: bool = False
+) -> Iterator[None]:
   """Ends this process without waiting for the others if a block fails.
 
   An ordinary exit would wait for processes that in turn wait for this one, in
@@ -71,11 +73,12 @@ def leave_at_once_on_errors(debug: bool = False) -> Iterator[None]:
   its own raises as ever.
 
   Args:
+    kind: of errors; others are raised.
     debug: print where the error arose.
   """
   try:
     yield
-  except Exception as error:
+  except kind as error:
     if jax.process_count() == 1:
       raise
     if debug:

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from inksight_jax.training import (
   checkpoints,
+  distributed,
   goodput,
   hooks,
   initial_weights,
@@ -99,6 +100,8 @@ def train(
   with (
     contextlib.closing(saver),
     contextlib.closing(_writers(model_dir, train_steps, saver, console)) as out,
+    # Another process is gone: the saver would wait for it.
+    distributed.leave_at_once_on_errors(jax.errors.JaxRuntimeError),
   ):
     return loop.fit(
       model, optimizer, batches, train_steps, mesh=mesh, seed=seed,
