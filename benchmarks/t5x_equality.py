@@ -77,7 +77,7 @@ def report(ours: dict[int, float], theirs: dict[int, float]) -> float:
   }
   print("| step | ours | T5X | relative difference |\n|---|---|---|---|")
   for step in sorted(ours):
-    if step == 1 or step % 20 == 0:
+    if step in (1, max(ours)) or step % 20 == 0:
       print(
         f"| {step} | {ours[step]:.6f} | {theirs[step]:.6f} | "
         f"{differences[step]:.1e} |"
