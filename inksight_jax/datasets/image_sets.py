@@ -135,7 +135,7 @@ IMAGE_SETS: tuple[DatasetInfo, ...] = (
     splits="official Validation is the test set; validation by picture's hash",
   ),
   DatasetInfo(
-    name="icdar2015_historical",
+    name="icdar2015",
     kind="pictures + text you add: lines of historical documents",
     licence="not stated; the competition's site",
     citation=(
@@ -183,7 +183,7 @@ IMAGE_SETS: tuple[DatasetInfo, ...] = (
     name="alto",
     kind="pictures + text: lines or pages of ALTO exports",
     licence="of the documents",
-    citation="Library of Congress, ALTO: technical metadata for layout and text",
+    citation="Library of Congress, ALTO: layout and text metadata",
     access="your export; path: the folder with XML and pictures",
     counts={},
     reader=read_alto,
