@@ -16,7 +16,7 @@ from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.skipped import SkipReport
 from inksight_jax.datasets.splits import ALL, DEFAULT_FRACTIONS
 
-SOURCE = "icdar2015"
+SOURCE = "icdar2015_historical"
 
 
 def read_icdar2015(

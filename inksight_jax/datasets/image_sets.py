@@ -105,7 +105,7 @@ IMAGE_SETS: tuple[DatasetInfo, ...] = (
   DatasetInfo(
     name="mnist",
     kind="pictures + text: digits, alone or several in a row",
-    licence="CC BY-SA 3.0 (as its re-publishers state)",
+    licence="not stated by its authors; often given as CC BY-SA 3.0",
     citation="Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database, 1998",
     access=(
       "ossci-datasets.s3.amazonaws.com/mnist; path: the folder of the four "
@@ -135,7 +135,7 @@ IMAGE_SETS: tuple[DatasetInfo, ...] = (
     splits="official Validation is the test set; validation by picture's hash",
   ),
   DatasetInfo(
-    name="icdar2015",
+    name="icdar2015_historical",
     kind="pictures + text you add: lines of historical documents",
     licence="not stated; the competition's site",
     citation=(

@@ -150,7 +150,7 @@ def test_icdar2015_lines_are_cut_out(tmp_path: pathlib.Path, draw):
   records = list(read_icdar2015(tmp_path, report))
   assert [r.text for r in records] == ["born 1832", "died 1901"]
   assert records[0].image is not None and records[0].image.shape == (15, 40, 3)
-  assert records[0].source == "icdar2015"
+  assert records[0].source == "icdar2015_historical"
   assert report.counts == {"malformed box": 1, "box outside the picture": 1}
   # A page is in one split, with all its lines.
   counts = [
