@@ -140,8 +140,10 @@ def test_two_processes_killed_while_saving_and_stopped_lose_nothing(
         step,
         name,
       )
+  # A tenth of one of the two steps: Adam divides by the gradient's size, and
+  # where that is next to nothing the order of a sum decides.
   jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5),
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
     checkpoints.load_params(str(trained)),
     checkpoints.load_params(str(folder)),
   )
