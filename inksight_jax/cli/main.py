@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from inksight_jax import __version__
-from inksight_jax.cli import data, doctor, evaluate, predict, train
+from inksight_jax.cli import data, doctor, evaluate, plan, predict, train
 
 VERBS = {
   "train": train,
   "evaluate": evaluate,
   "predict": predict,
+  "plan": plan,
   "data": data,
   "doctor": doctor,
 }

@@ -43,6 +43,7 @@ _GIN_ERRORS = (
   tokenize.TokenError,
 )
 
+_NO_DEFAULT = object()
 _searched = False
 
 
@@ -67,13 +68,20 @@ class Recipe:
     write_text(os.path.join(model_dir, CONFIG_NAME), self.config)
 
 
-def parse(files: Sequence[str], overrides: Sequence[str] = ()) -> None:
+def parse(
+  files: Sequence[str],
+  overrides: Sequence[str] = (),
+  *,
+  complete: bool = True,
+) -> None:
   """Replaces gin's configuration by these files, then these bindings.
 
   Args:
     files: gin files; a path not found as it stands is looked up beside the
       package, so `gin/recipes/...` works from any folder.
     overrides: bindings such as "TRAIN_STEPS = 100"; later ones win.
+    complete: whether everything that must be set has to be; `plan` needs
+      neither data nor vocabulary.
 
   Raises:
     ValueError: one line naming what is misspelt, missing or malformed.
@@ -91,7 +99,8 @@ def parse(files: Sequence[str], overrides: Sequence[str] = ()) -> None:
         f"No gin file uses a macro {name!r}{_hint(name, defined | used)}"
       )
     _parse_override(override)
-  _check_macros()
+  if complete:
+    _check_macros()
 
 
 def build() -> Recipe:
@@ -131,16 +140,19 @@ def read(model_dir: str | os.PathLike[str]) -> Recipe:
   return Recipe(recipe.model, tasks, config)
 
 
-def resolve(name: str) -> Any:
+def resolve(name: str, default: Any = _NO_DEFAULT) -> Any:
   """The value of a macro of the parsed configuration.
 
   Args:
     name: e.g. "MODEL"; a reference such as `@spec.InkSightTasks()` is called.
+    default: for a configuration that does not define it.
 
   Raises:
     ValueError: the macro is not defined, or what it calls objects.
   """
   defined, _ = _macros(gin.config_str())
+  if name not in defined and default is not _NO_DEFAULT:
+    return default
   if name not in defined:
     raise ValueError(
       f"The configuration defines no {name}{_hint(name, defined)} Start from "

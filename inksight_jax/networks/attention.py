@@ -11,11 +11,7 @@ from flax import linen as nn
 from flax.typing import Initializer
 from jaxtyping import Array, Bool, Float, Int
 
-from inksight_jax.networks import layers
-
-# Large enough that exp underflows to zero, finite so that a row with nothing
-# to attend to gives an average instead of NaN.
-_MASKED = -1e9
+from inksight_jax.networks import grouped_attention, layers
 
 
 def dot_product_attention(
@@ -25,6 +21,7 @@ def dot_product_attention(
   mask: Bool[Array, "#batch #heads #queries keys"] | None,
   bias: Float[Array, "#batch heads queries keys"] | None,
   dropout: nn.Dropout,
+  groups: int = 1,
 ) -> Float[Array, "batch heads queries kv"]:
   """Attention of Vaswani et al. (2017), logits and softmax in float32.
 
@@ -34,16 +31,20 @@ def dot_product_attention(
     value: values, averaged in their own type.
     mask: True where a query may look; None for everywhere.
     bias: float32 added to the logits before masking.
-    dropout: applied to the attention weights.
+    dropout: applied to the attention weights; one mask for all queries.
+    groups: groups of heads to compute one after the other; see
+      `grouped_attention`.
   """
-  logits = jnp.einsum(
-    "bhqd,bhkd->bhqk", query, key, preferred_element_type=jnp.float32
-  )
-  if bias is not None:
-    logits += bias
-  if mask is not None:
-    logits = jnp.where(mask, logits, _MASKED)
-  weights = dropout(jax.nn.softmax(logits, axis=-1).astype(value.dtype))
+  # A weight that all queries drop is a value that nobody reads: the same
+  # numbers for a mask over keys instead of one over queries times keys.
+  kept = dropout(jnp.ones((*value.shape[:2], 1, value.shape[2]), value.dtype))
+  value = value * jnp.swapaxes(kept, 2, 3)
+  if groups > 1 and query.shape[2] > 1:
+    return grouped_attention.grouped_attention(
+      query, key, value, mask, bias, groups
+    )
+  logits = grouped_attention.masked_logits(query, key, mask, bias)
+  weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
   return jnp.einsum("bhqk,bhkd->bhqd", weights, value)
 
 
@@ -60,6 +61,7 @@ class _Attention(nn.Module):
     query_init: initializer of the query kernel.
     kernel_init: initializer of the other kernels.
     dtype: computation type.
+    groups: groups of heads to compute one after the other.
   """
 
   num_heads: int
@@ -71,6 +73,7 @@ class _Attention(nn.Module):
   query_init: Initializer = nn.initializers.xavier_uniform()
   kernel_init: Initializer = nn.initializers.xavier_uniform()
   dtype: str = "float32"
+  groups: int = 1
 
   def _project(
     self, name: str, inputs: Float[Array, "batch length embed"]
@@ -96,7 +99,9 @@ class _Attention(nn.Module):
   ) -> Float[Array, "batch queries embed"]:
     query = self._project("query", inputs) * self.query_scale
     dropout = layers.broadcast_dropout(self.dropout_rate, self.deterministic)
-    attended = dot_product_attention(query, key, value, mask, bias, dropout)
+    attended = dot_product_attention(
+      query, key, value, mask, bias, dropout, self.groups
+    )
     joined = jnp.swapaxes(attended, 1, 2).reshape(*inputs.shape[:2], -1)
     return layers.Dense(
       inputs.shape[-1],
@@ -246,12 +251,15 @@ class RelativePositionBias(nn.Module):
     bidirectional: whether queries look ahead.
     num_buckets: number of buckets.
     max_distance: distance of the last bucket.
+    one_hot: gathers by a product with one-hot buckets, as accelerators like
+      it, instead of by a shifted layout, as CPUs do; the same numbers.
   """
 
   num_heads: int
   bidirectional: bool
   num_buckets: int = 32
   max_distance: int = 128
+  one_hot: bool = False
 
   @nn.compact
   def __call__(
@@ -268,14 +276,11 @@ class RelativePositionBias(nn.Module):
       jnp.float32,
       axes=("heads", "relpos_buckets"),
     )
+    if self.one_hot:
+      return self._product(table, num_queries, num_keys, first_query)
     num_offsets = num_queries + num_keys - 1
     offsets = jnp.arange(num_offsets) - (num_queries - 1) - first_query
-    buckets = relative_position_bucket(
-      offsets,
-      bidirectional=self.bidirectional,
-      num_buckets=self.num_buckets,
-      max_distance=self.max_distance,
-    )
+    buckets = self._buckets(offsets)
     # The bias depends on the offset alone. Gathering one value per offset and
     # laying the row out shifted by one per query replaces a gather (and, in
     # the backward pass, a scatter) of queries x keys values: rows one longer
@@ -286,3 +291,28 @@ class RelativePositionBias(nn.Module):
     ).reshape(self.num_heads, -1)[:, : num_queries * num_offsets]
     shifted = rows.reshape(self.num_heads, num_queries, num_offsets)
     return shifted[None, :, :, num_queries - 1 :]
+
+  def _product(
+    self,
+    table: Float[Array, "heads buckets"],
+    num_queries: int,
+    num_keys: int,
+    first_query: int | Int[Array, ""],
+  ) -> Float[Array, "1 heads queries keys"]:
+    """The bias as a product; forward and backward fuse into one pass each."""
+    queries = jnp.arange(num_queries) + first_query
+    offsets = jnp.arange(num_keys)[None, :] - queries[:, None]
+    ids = jnp.arange(self.num_buckets)[:, None, None]
+    one_hot = (self._buckets(offsets)[None] == ids).astype(table.dtype)
+    # One term of each sum is not zero: exact, if the product keeps float32.
+    return jnp.einsum(
+      "hb,bqk->hqk", table, one_hot, precision=jax.lax.Precision.HIGHEST
+    )[None]
+
+  def _buckets(self, offsets: Int[Array, "*shape"]) -> Int[Array, "*shape"]:
+    return relative_position_bucket(
+      offsets,
+      bidirectional=self.bidirectional,
+      num_buckets=self.num_buckets,
+      max_distance=self.max_distance,
+    )

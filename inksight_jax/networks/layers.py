@@ -16,12 +16,17 @@ from flax.linen import partitioning
 from flax.typing import Initializer
 from jaxtyping import Array, Float, Int
 
+from inksight_jax.networks import grouped_attention
+
 param_with_axes = partitioning.param_with_axes
 
 REMAT_POLICIES: dict[str, Callable[..., Any] | None] = {
   "none": None,
   "full": jax.checkpoint_policies.nothing_saveable,
-  "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+  "dots": jax.checkpoint_policies.save_from_both_policies(
+    jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    jax.checkpoint_policies.save_only_these_names(grouped_attention.KEPT),
+  ),
 }
 
 DTYPES: dict[str, Any] = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}

@@ -41,6 +41,7 @@ class MT5Config:
     dtype: computation type, "float32" or "bfloat16".
     remat_policy: key of layers.REMAT_POLICIES.
     scan_layers: stack the layers' parameters and compile one of them.
+    attention_groups: see `grouped_attention`; divides `num_heads`.
     embedding_init: initialiser of the token table; see also
       `coordinates.CoordinateEmbedding`.
     logits_init: initialiser of the output layer.
@@ -61,6 +62,7 @@ class MT5Config:
   dtype: str = "float32"
   remat_policy: str = "none"
   scan_layers: bool = False
+  attention_groups: int = 1
   embedding_init: Initializer = _EMBEDDING_INIT
   logits_init: Initializer = _LOGITS_INIT
 
@@ -73,31 +75,30 @@ class MT5Config:
     layers.check_choice(
       "remat_policy", self.remat_policy, layers.REMAT_POLICIES
     )
+    if self.attention_groups < 1 or self.num_heads % self.attention_groups:
+      raise ValueError(
+        f"`attention_groups` is {self.attention_groups}; it must divide the "
+        f"{self.num_heads} heads."
+      )
+
+
+def _size(
+  emb_dim: int, num_heads: int, mlp_dim: int, depth: int
+) -> dict[str, int]:
+  return {
+    "emb_dim": emb_dim,
+    "num_heads": num_heads,
+    "mlp_dim": mlp_dim,
+    "num_encoder_layers": depth,
+    "num_decoder_layers": depth,
+  }
 
 
 # Xue et al. (2021), released configurations; T5 1.1 of the same name.
 MT5_SIZES: dict[str, dict[str, int]] = {
-  "small": {
-    "emb_dim": 512,
-    "num_heads": 6,
-    "mlp_dim": 1024,
-    "num_encoder_layers": 8,
-    "num_decoder_layers": 8,
-  },
-  "base": {
-    "emb_dim": 768,
-    "num_heads": 12,
-    "mlp_dim": 2048,
-    "num_encoder_layers": 12,
-    "num_decoder_layers": 12,
-  },
-  "large": {
-    "emb_dim": 1024,
-    "num_heads": 16,
-    "mlp_dim": 2816,
-    "num_encoder_layers": 24,
-    "num_decoder_layers": 24,
-  },
+  "small": _size(512, 6, 1024, 8),
+  "base": _size(768, 12, 2048, 12),
+  "large": _size(1024, 16, 2816, 24),
 }
 
 
@@ -135,6 +136,7 @@ def _attention_fields(config: MT5Config, deterministic: bool) -> dict:
       1.0 / config.head_dim, "fan_in", "normal"
     ),
     "dtype": config.dtype,
+    "groups": config.attention_groups,
   }
 
 
@@ -258,6 +260,7 @@ class Encoder(nn.Module):
       bidirectional=True,
       num_buckets=cfg.relative_attention_num_buckets,
       max_distance=cfg.relative_attention_max_distance,
+      one_hot=cfg.attention_groups > 1,
       name="relpos_bias",
     )(length, length)
     dropout = layers.broadcast_dropout(cfg.dropout_rate, deterministic)
@@ -324,6 +327,7 @@ class Decoder(nn.Module):
       bidirectional=False,
       num_buckets=cfg.relative_attention_num_buckets,
       max_distance=cfg.relative_attention_max_distance,
+      one_hot=cfg.attention_groups > 1,
       name="relpos_bias",
     )(num_new, num_keys, first)
     # Padding lies to the right of every position that is scored, so hiding

@@ -176,3 +176,20 @@ def vocabulary_size(vocabulary: Vocabulary, multiple: int = 1) -> int:
 def first_ink_id(vocabulary: Vocabulary) -> int:
   """`vocabulary.ink_offset` as a function, for gin macros."""
   return vocabulary.ink_offset
+
+
+def limited(vocabulary: Vocabulary, size: int) -> Vocabulary:
+  """The vocabulary, once it is sure that a model of `size` rows holds it.
+
+  For models whose size is fixed before the vocabulary's file is at hand.
+
+  Raises:
+    ValueError: the vocabulary has more ids.
+  """
+  if vocabulary.size > size:
+    raise ValueError(
+      f"The vocabulary has {vocabulary.size} ids ({vocabulary.text.size} of "
+      f"text), the model rows for {size}; set VOCAB_SIZE to a multiple of 128 "
+      "that holds them, or another vocabulary."
+    )
+  return vocabulary

@@ -57,9 +57,12 @@ def abstract_state(
   Returns:
     (state of `ShapeDtypeStruct`, state of `NamedSharding`).
   """
+  # The key is traced too: a mesh of chips that are not here has nowhere to
+  # put it.
   variables = jax.eval_shape(
-    lambda key: model.get_initial_variables(key, input_shapes, input_types),
-    jax.random.PRNGKey(0),
+    lambda: model.get_initial_variables(
+      jax.random.PRNGKey(0), input_shapes, input_types
+    )
   )
   params = flax.core.unfreeze(variables["params"])
   param_shardings = mesh_lib.parameter_shardings(

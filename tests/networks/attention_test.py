@@ -14,11 +14,13 @@ from inksight_jax.networks import attention
 class _Core(nn.Module):
   """Attention without dropout, as a bound module."""
 
+  groups: int = 1
+
   @nn.compact
   def __call__(self, query, key, value, mask, bias):
     dropout = nn.Dropout(0.0, deterministic=True)
     return attention.dot_product_attention(
-      query, key, value, mask, bias, dropout
+      query, key, value, mask, bias, dropout, self.groups
     )
 
 
@@ -148,3 +150,85 @@ def test_relative_bias_looks_up_each_pair(first):
       np.testing.assert_array_equal(
         got[0, :, query, key], np.asarray(table)[:, bucket]
       )
+
+
+def _masks() -> dict[str, jax.Array | None]:
+  causal = jnp.tril(jnp.ones((5, 5), bool))[None, None]
+  # Padding of one example, and a query that may look nowhere.
+  padding = jnp.arange(5)[None, :] < jnp.array([[5], [3]])
+  return {
+    "none": None,
+    "causal": causal,
+    "padding": padding[:, None, None, :],
+    "nowhere": causal.at[0, 0, 2].set(False),
+  }
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize("mask", ["none", "causal", "padding", "nowhere"])
+def test_groups_of_heads_give_the_same_values_and_gradients(
+  mask: str, with_bias: bool
+):
+  query, key, value = (_random(i, 2, 6, 5, 4) for i in range(3))
+  bias = _random(3, 1, 6, 5, 5) if with_bias else None
+  towards = _random(4, 2, 6, 5, 4)
+
+  def run(groups: int):
+    def score(query, key, value, bias):
+      out = _Core(groups).apply({}, query, key, value, _masks()[mask], bias)
+      return jnp.sum(out * towards)
+
+    arguments = (0, 1, 2, 3) if with_bias else (0, 1, 2)
+    return jax.value_and_grad(score, arguments)(query, key, value, bias)
+
+  want, got = run(1), run(3)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6),
+    want,
+    got,
+  )
+
+
+def test_dropped_keys_are_the_same_for_all_queries_and_the_rest_is_scaled():
+  class Dropped(nn.Module):
+    @nn.compact
+    def __call__(self, query, key, value):
+      dropout = nn.Dropout(0.5, broadcast_dims=(-2,), deterministic=False)
+      return attention.dot_product_attention(
+        query, key, value, None, None, dropout
+      )
+
+  zeros = jnp.zeros((1, 1, 3, 8))
+  # With equal weights and one value per key, the output shows who was kept.
+  out = Dropped().apply(
+    {}, zeros, zeros[:, :, :1].repeat(8, 2), jnp.eye(8)[None, None],
+    rngs={"dropout": jax.random.key(0)},
+  )  # fmt: skip
+  assert set(np.unique(out)) == {0.0, 2 / 8}
+  np.testing.assert_array_equal(out[0, 0, 0], out[0, 0, 2])
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("first", [0, 3])
+def test_both_ways_to_the_position_bias_agree_in_value_and_gradient(
+  bidirectional: bool, first: int
+):
+  table = _random(0, 3, 32)
+  towards = _random(1, 1, 3, 5, 300)
+
+  def run(one_hot: bool):
+    module = attention.RelativePositionBias(
+      3, bidirectional=bidirectional, one_hot=one_hot
+    )
+
+    def score(table):
+      variables = {"params": {"rel_embedding": table}}
+      bias = module.apply(variables, 5, 300, first)
+      return jnp.sum(bias * towards), bias
+
+    return jax.value_and_grad(score, has_aux=True)(table)
+
+  (_, want), want_gradient = run(False)
+  (_, got), got_gradient = run(True)
+  np.testing.assert_array_equal(got, want)
+  np.testing.assert_allclose(got_gradient, want_gradient, rtol=1e-5, atol=1e-5)

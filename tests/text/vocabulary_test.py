@@ -15,7 +15,7 @@ from inksight_jax.text.codecs import (
   CharacterCodec,
   SentencePieceCodec,
 )
-from inksight_jax.text.vocabulary import Vocabulary, vocabulary_size
+from inksight_jax.text.vocabulary import Vocabulary, limited, vocabulary_size
 
 VOCABULARY = Vocabulary(ByteCodec(), InkCodec(224))
 
@@ -30,6 +30,12 @@ def test_sizes_and_offsets():
   assert Vocabulary(ByteCodec(), None).size == 259
   with pytest.raises(ValueError, match="at least 1; got 0"):
     VOCABULARY.padded_size(0)
+
+
+def test_a_vocabulary_may_not_outgrow_the_rows_of_its_model():
+  assert limited(VOCABULARY, 710) is VOCABULARY
+  with pytest.raises(ValueError, match=r"710 ids \(259 of text\).* 709"):
+    limited(VOCABULARY, 709)
 
 
 def test_a_target_reads_back_as_its_text_and_ink():
