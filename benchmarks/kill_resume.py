@@ -40,7 +40,7 @@ SMALL = (
   "--gin.WARMUP_STEPS=10",
   "--gin.EVAL_EVERY=0",
   "--gin.spec.InkSightTasks.source_options="
-  '{"count": 64, "held_out_count": 8, "alphabet": "ab", "max_length": 2}',
+  '{"count": 64, "held_out_count": 8, "alphabet": "abc", "max_length": 3}',
 )
 # Share of the kills that fall into the start-up of the program.
 EARLY = 0.25
@@ -78,6 +78,7 @@ class Run:
     self.model_dir = folder / "model"
     self._log = folder / "train.log"
     folder.mkdir(parents=True, exist_ok=True)
+    self._old_curve: int | None = None
     self._command = [
       *(sys.executable, "-m", "inksight_jax", "train", *arguments),
       *(f"--model_dir={self.model_dir}", "--resume"),
@@ -93,6 +94,7 @@ class Run:
 
   def start(self) -> subprocess.Popen[bytes]:
     """Starts the program; its output goes to a log of this start alone."""
+    self._old_curve = self._curve_file()
     with self._log.open("wb") as log:
       return subprocess.Popen(
         self._command,
@@ -117,17 +119,30 @@ class Run:
     names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
     return max((int(name) for name in names if name.isdigit()), default=0)
 
+  def _curve_file(self) -> int | None:
+    """Number of the file that is the curve now; each start writes a new one."""
+    path = self.model_dir / writers.CURVE_FILE
+    return path.stat().st_ino if path.exists() else None
+
   def reached(self) -> int:
-    """Last step in the curve; 0 for none."""
+    """Last step of the latest start in the curve; 0 before it has begun one."""
+    if self._curve_file() == self._old_curve:
+      return 0
     curve = writers.read_curve(str(self.model_dir / writers.CURVE_FILE))
     return int(curve[-1]["step"]) if curve else 0
 
   def wait_for_step_after(
-    self, step: int, process: subprocess.Popen[bytes]
+    self,
+    step: int,
+    process: subprocess.Popen[bytes],
+    moment: float = float("inf"),
   ) -> None:
-    """Waits until a step after this one is in the curve."""
+    """Waits for a step after this one in the curve, or for a moment."""
     while process.poll() is None and self.reached() <= step:
-      time.sleep(0.1)
+      left = moment - time.monotonic()
+      if left <= 0:
+        return
+      time.sleep(min(0.1, left))
 
 
 def run_quietly(run: Run) -> tuple[float, float]:
@@ -162,19 +177,20 @@ def run_killed(
       failed by itself.
   """
   rng = random.Random(seed)
-  # So few that the last kill comes before the end, whatever the speed of the
-  # machine; half of the training is done then on average.
-  most = max(1, int(steps / max(kills * (1 - EARLY), 1)))
+  # No start gets further than this, so that the last kill comes before the end
+  # whatever the speed of the machine.
+  most = max(1, int(0.9 * steps / max(kills, 1)))
   died: list[Kill] = []
   while True:
     saved, begin = run.saved(), time.monotonic()
     process = run.start()
     if len(died) < kills:
       if rng.random() < EARLY:
-        time.sleep(rng.uniform(0, startup))
+        moment = time.monotonic() + rng.uniform(0, startup)
       else:
         run.wait_for_step_after(saved + rng.randrange(most), process)
-        time.sleep(rng.uniform(0, 2 * pace))
+        moment = time.monotonic() + rng.uniform(0, 2 * pace)
+      run.wait_for_step_after(saved + most, process, moment)
       process.send_signal(signal.SIGKILL)
     code = process.wait(timeout=TIMEOUT)
     resumed = run.resumed()
