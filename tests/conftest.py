@@ -17,7 +17,11 @@ os.environ["XLA_FLAGS"] = " ".join(
 ).strip()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import importlib.util
 import pathlib
+import subprocess
+import sys
+from collections.abc import Callable
 
 import beartype  # noqa: F401  (named in the hook below)
 import pytest
@@ -52,3 +56,38 @@ def shared_data() -> pathlib.Path:
   if not folder.is_dir():
     pytest.skip("no real data: ../shared/data is absent")
   return folder
+
+
+@pytest.fixture(scope="session")
+def run_t5x() -> Callable[..., str]:
+  """Runs `python *words --gin.NAME=VALUE...` with T5X; skips without it.
+
+  The function returns what the program printed, and fails with its last words.
+  """
+  if importlib.util.find_spec("t5x") is None:
+    pytest.skip("T5X is not installed; docs/t5x.md says what it needs")
+  root = pathlib.Path(__file__).resolve().parents[1]
+  environment = dict(os.environ)
+  # T5X's own code broadcasts ranks.
+  environment.pop("JAX_NUMPY_RANK_PROMOTION", None)
+  path = f"{root}{os.pathsep}{environment.get('PYTHONPATH', '')}"
+  environment["PYTHONPATH"] = path.strip(os.pathsep)
+
+  def run(*words: str, **bindings: object) -> str:
+    done = subprocess.run(
+      [
+        sys.executable,
+        *words,
+        *(f"--gin.{name}={value!r}" for name, value in bindings.items()),
+      ],
+      cwd=root,
+      env=environment,
+      capture_output=True,
+      text=True,
+      timeout=3600,
+      check=False,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return done.stdout
+
+  return run

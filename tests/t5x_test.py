@@ -4,12 +4,8 @@ Skipped where T5X is not installed; docs/t5x.md says what it needs. Minutes of
 compilation, so the runs are as short as they can be.
 """
 
-import importlib.util
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -18,41 +14,12 @@ RECIPE = "inksight_quickstart"
 STEPS = 4
 EXAMPLES = 8
 
-pytestmark = pytest.mark.skipif(
-  importlib.util.find_spec("t5x") is None, reason="T5X is not installed"
-)
-
-
-def run(*words, **bindings):
-  environment = {
-    # T5X's own code broadcasts ranks.
-    name: value
-    for name, value in os.environ.items()
-    if name != "JAX_NUMPY_RANK_PROMOTION"
-  }
-  path = f"{ROOT}{os.pathsep}{environment.get('PYTHONPATH', '')}"
-  done = subprocess.run(
-    [
-      sys.executable,
-      *words,
-      *(f"--gin.{name}={value!r}" for name, value in bindings.items()),
-    ],
-    cwd=ROOT,
-    env=environment | {"PYTHONPATH": path.strip(os.pathsep)},
-    capture_output=True,
-    text=True,
-    timeout=3600,
-    check=False,
-  )
-  assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-  return done.stdout
-
 
 @pytest.fixture(scope="module")
-def work_dir(tmp_path_factory):
+def work_dir(tmp_path_factory, run_t5x):
   """Four steps in both loops, T5X's stopped after two and resumed."""
   folder = tmp_path_factory.mktemp("equality") / "work"
-  output = run(
+  output = run_t5x(
     "benchmarks/t5x_equality.py",
     f"--work_dir={folder}",
     f"--steps={STEPS}",
@@ -81,9 +48,9 @@ def of_recipe(file):
 
 
 def test_evaluation_of_a_checkpoint_repeats_that_of_training(
-  work_dir, tmp_path
+  run_t5x, work_dir, tmp_path
 ):
-  run(
+  run_t5x(
     "-m",
     "t5x.eval",
     *of_recipe("eval"),
@@ -102,10 +69,10 @@ def test_evaluation_of_a_checkpoint_repeats_that_of_training(
   assert sum("aiou" in names for names in keys) == 3
 
 
-def test_predictions_are_written_for_every_example(work_dir, tmp_path):
+def test_predictions_are_written_for_every_example(run_t5x, work_dir, tmp_path):
   # Three letters fit the prompt of derender_with_text.
   options = {"count": 8, "held_out_count": 5, "max_length": 3}
-  run(
+  run_t5x(
     "-m",
     "t5x.infer",
     *of_recipe("infer"),

@@ -1,10 +1,6 @@
 """A run whose frozen image encoder starts from a file, by gin alone."""
 
-import importlib.util
-import os
 import pathlib
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -129,39 +125,20 @@ def _target(folder):
   )["target"]
 
 
-@pytest.mark.skipif(
-  importlib.util.find_spec("t5x") is None, reason="T5X is not installed"
-)
 @pytest.mark.filterwarnings("default")
-def test_t5x_starts_a_frozen_encoder_from_the_file(words, tmp_path):
+def test_t5x_starts_a_frozen_encoder_from_the_file(run_t5x, words, tmp_path):
   arrays = _publish(tmp_path / "vit.npz", _config(words))
-  environment = {
-    # T5X's own code broadcasts ranks.
-    name: value
-    for name, value in os.environ.items()
-    if name != "JAX_NUMPY_RANK_PROMOTION"
-  }
-  path = f"{ROOT}{os.pathsep}{environment.get('PYTHONPATH', '')}"
-  done = subprocess.run(
-    [
-      *(sys.executable, "-m", "t5x.train"),
-      *(word for word in words if word.startswith("--gin_file")),
-      "--gin_file=gin/t5x/train.gin",
-      *(word for word in words if word.startswith("--gin.")),
-      "--gin.EVAL_EVERY=2",
-      "--gin.CHECKPOINT_EVERY=2",
-      "--gin.EVAL_STEPS=1",
-      "--gin.EVAL_EXAMPLES=2",
-      f'--gin.MODEL_DIR="{tmp_path / "t5x"}"',
-    ],
-    cwd=ROOT,
-    env=environment | {"PYTHONPATH": path.strip(os.pathsep)},
-    capture_output=True,
-    text=True,
-    timeout=3600,
-    check=False,
+  run_t5x(
+    *("-m", "t5x.train"),
+    *(word for word in words if word.startswith("--gin_file")),
+    "--gin_file=gin/t5x/train.gin",
+    *(word for word in words if word.startswith("--gin.")),
+    "--gin.EVAL_EVERY=2",
+    "--gin.CHECKPOINT_EVERY=2",
+    "--gin.EVAL_STEPS=1",
+    "--gin.EVAL_EXAMPLES=2",
+    f'--gin.MODEL_DIR="{tmp_path / "t5x"}"',
   )
-  assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
   target = _target(tmp_path / "t5x" / "checkpoint_2" / "state")
   kernel = target["image_encoder"]["embedding"]["kernel"]
   np.testing.assert_array_equal(kernel, arrays["embedding/kernel"])
