@@ -62,6 +62,9 @@ def test_a_recipe_builds_a_model_that_fits_its_tasks(path: pathlib.Path):
   optimizer = recipe.resolve("OPTIMIZER")
   jax.eval_shape(optimizer.init, variables["params"])
   assert recipe.configured(run.train) is not None
+  # What is frozen never leaves its random start.
+  if recipe.resolve("FREEZE_IMAGE_ENCODER", False):
+    assert recipe.resolve("INITIAL_WEIGHTS", None) is not None
 
 
 def _prompts(tasks):

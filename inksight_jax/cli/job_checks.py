@@ -309,6 +309,7 @@ def _check_model(job: Job, mesh: Any) -> list[Finding]:
   opt_state = jax.eval_shape(optimizer.init, params)
   count = state_lib.count_parameters(params)
   findings = [Finding("model", OK, f"{count:,} parameters")]
+  findings += _check_start(module)
   parts = mesh.shape["model"]
   odd = [
     f"{path} {heads}"
@@ -329,6 +330,20 @@ def _check_model(job: Job, mesh: Any) -> list[Finding]:
     for leaf in jax.tree.leaves((params, opt_state))
   )
   return findings + checks.check_disk(job, size, _train_option("keep", 3))
+
+
+def _check_start(model: Any) -> list[Finding]:
+  """A frozen image encoder that begins at random stays random."""
+  config = getattr(getattr(model, "module", None), "config", None)
+  frozen = getattr(config, "freeze_image_encoder", False)
+  if not frozen or _train_option("load", None) is not None:
+    return []
+  found = "the image encoder is frozen and has no weights to start from"
+  remedy = (
+    "add --gin_file=gin/weights/vit_npz.gin, train with --load, or set "
+    "FREEZE_IMAGE_ENCODER = False"
+  )
+  return [Finding("initial weights", WARNING, found, remedy)]
 
 
 def _heads(network: Any) -> list[tuple[str, int]]:

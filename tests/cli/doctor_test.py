@@ -102,6 +102,17 @@ def test_sizes_that_the_model_axis_does_not_divide_are_named(doctor):
   assert "model axes" not in found
 
 
+def test_a_frozen_encoder_without_weights_is_a_warning(doctor):
+  frozen = "--gin.FREEZE_IMAGE_ENCODER=True"
+  code, found = doctor(frozen)
+  assert code == 0
+  assert found["initial weights"]["status"] == "warning"
+  assert "frozen" in found["initial weights"]["found"]
+  weights = "--gin_file=gin/weights/vit_npz.gin"
+  _, found = doctor(weights, frozen, "--gin.VIT_WEIGHTS='absent'")
+  assert "initial weights" not in found
+
+
 def test_shards_are_opened(doctor, train_words, tmp_path, capsys):
   cache = tmp_path / "cache"
   words = [w for w in train_words[1:] if "spec" not in w]
