@@ -52,6 +52,7 @@ setup(
   package_dir={"inksight_jax.tasks": "tasks", "inksight_jax.gin": "gin"},
   package_data={
     "inksight_jax.datasets": ["*.txt"],
+    "inksight_jax.ink": ["*.html"],
     **{f"inksight_jax.{folder}": ["*.gin"] for folder in GIN_FOLDERS},
   },
   install_requires=[

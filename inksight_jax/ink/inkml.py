@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -18,7 +17,8 @@ import lxml.etree as etree
 import numpy as np
 
 from inksight_jax.ink.inkml_points import parse_points
-from inksight_jax.ink.safe_xml import MAX_BYTES, parse_xml
+from inksight_jax.ink.page import Page, join_lines
+from inksight_jax.ink.safe_xml import MAX_BYTES, legal_text, parse_xml
 from inksight_jax.ink.types import FloatArray, Ink, Stroke
 
 NAMESPACE = "http://www.w3.org/2003/InkML"
@@ -27,10 +27,6 @@ NAMESPACE = "http://www.w3.org/2003/InkML"
 MAX_TRACE_CHARACTERS = 2**20
 
 _NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
-# Characters that no XML 1.0 document may hold, not even escaped.
-_ILLEGAL = re.compile(
-  "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-)
 _MS_PER_UNIT = {"ms": 1.0, "s": 1000.0}
 
 
@@ -48,27 +44,83 @@ def write_inkml(
   Returns:
     The document without an encoding declaration: save it as UTF-8.
   """
+  root = _document(ink.has_times, annotations)
+  _add_traces(root, ink, ink.has_times, 0)
+  return _text(root)
+
+
+def write_inkml_page(
+  page: Page, annotations: Mapping[str, str] = _NO_ANNOTATIONS
+) -> str:
+  """Writes a page as InkML: a trace group per line, in it one per word.
+
+  The groups have the annotations `type` ("line" or "word") and `textField`,
+  those of words also `confidence` and `box` ("left top right bottom", pixels)
+  where they are known.
+
+  Args:
+    page: its ink in pixels, y down.
+    annotations: of the document, type to text.
+
+  Returns:
+    The document without an encoding declaration: save it as UTF-8.
+  """
+  has_times = page.ink.has_times
+  root = _document(has_times, annotations)
+  index = 0
+  for line in page.lines:
+    group = etree.SubElement(root, f"{{{NAMESPACE}}}traceGroup")
+    text = join_lines([[word.text for word in line]])
+    _annotate(group, {"type": "line", "textField": text})
+    for word in line:
+      child = etree.SubElement(group, f"{{{NAMESPACE}}}traceGroup")
+      fields = {"type": "word", "textField": word.text}
+      if word.confidence is not None:
+        fields["confidence"] = _number(word.confidence)
+      fields["box"] = " ".join(map(_number, word.box))
+      _annotate(child, fields)
+      _add_traces(child, word.ink, has_times, index)
+      index += len(word.ink)
+  return _text(root)
+
+
+def _document(
+  has_times: bool, annotations: Mapping[str, str]
+) -> etree._Element:
   root = etree.Element(f"{{{NAMESPACE}}}ink", nsmap={None: NAMESPACE})
   trace_format = etree.SubElement(root, f"{{{NAMESPACE}}}traceFormat")
-  for name in ("X", "Y", "T") if ink.has_times else ("X", "Y"):
+  for name in ("X", "Y", "T") if has_times else ("X", "Y"):
     channel = etree.SubElement(trace_format, f"{{{NAMESPACE}}}channel")
     channel.set("name", name)
     channel.set("type", "decimal")
     if name == "T":
       channel.set("units", "ms")
+  _annotate(root, annotations)
+  return root
+
+
+def _annotate(parent: etree._Element, annotations: Mapping[str, str]) -> None:
   for kind, text in annotations.items():
-    annotation = etree.SubElement(root, f"{{{NAMESPACE}}}annotation")
-    annotation.set("type", _ILLEGAL.sub("\ufffd", kind))
-    annotation.text = _ILLEGAL.sub("\ufffd", text)
-  for index, stroke in enumerate(ink.strokes):
+    annotation = etree.SubElement(parent, f"{{{NAMESPACE}}}annotation")
+    annotation.set("type", legal_text(kind))
+    annotation.text = legal_text(text)
+
+
+def _add_traces(
+  parent: etree._Element, ink: Ink, has_times: bool, first: int
+) -> None:
+  for index, stroke in enumerate(ink.strokes, first):
     columns = [stroke.points]
-    if ink.has_times and stroke.times is not None:
+    if has_times and stroke.times is not None:
       columns.append(stroke.times[:, np.newaxis])
-    trace = etree.SubElement(root, f"{{{NAMESPACE}}}trace")
+    trace = etree.SubElement(parent, f"{{{NAMESPACE}}}trace")
     trace.set("id", str(index))
     trace.text = ", ".join(
       " ".join(map(_number, row)) for row in np.hstack(columns).tolist()
     )
+
+
+def _text(root: etree._Element) -> str:
   etree.indent(root)
   return etree.tostring(root, encoding="unicode") + "\n"
 

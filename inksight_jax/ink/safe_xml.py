@@ -6,6 +6,7 @@ Ink and page formats share it, so that none of them forgets a precaution.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from typing import TypeAlias
 
@@ -20,9 +21,19 @@ MAX_BYTES = 16 * 2**20
 # the file. A page of handwriting has some ten thousand of them.
 MAX_NODES = 400_000
 
+# Characters that no XML 1.0 document may hold, not even escaped.
+_ILLEGAL = re.compile(
+  "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
+
 _ID_ERRORS = frozenset(
   (etree.ErrorTypes.DTD_XMLID_VALUE, etree.ErrorTypes.DTD_ID_REDEFINED)
 )
+
+
+def legal_text(text: str) -> str:
+  """The text with U+FFFD for every character that XML cannot hold."""
+  return _ILLEGAL.sub("\ufffd", text)
 
 
 def read_limited(

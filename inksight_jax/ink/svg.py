@@ -33,11 +33,7 @@ def write_svg(
   Returns:
     The document as text. One-point strokes are dots of the stroke's width.
   """
-  if not (width > 0 and height > 0 and stroke_width > 0):
-    raise ValueError(
-      "Width, height and stroke width must be positive pixels; got "
-      f"{width}, {height} and {stroke_width}."
-    )
+  check_size(width, height, stroke_width)
   lines = [
     f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" '
     f'height="{height:g}" viewBox="-0.5 -0.5 {width:g} {height:g}">',
@@ -47,7 +43,7 @@ def write_svg(
   first = 0
   for stroke in ink.strokes:
     if not color_by_order:
-      lines.append(_line(stroke.points))
+      lines.append(polyline(stroke.points))
     else:
       fractions = (first + np.arange(len(stroke))) / max(1, ink.num_points - 1)
       lines.extend(_colored_lines(stroke.points, fractions))
@@ -56,7 +52,17 @@ def write_svg(
   return "\n".join(lines)
 
 
-def _line(points: FloatArray, attributes: str = "") -> str:
+def check_size(width: float, height: float, stroke_width: float) -> None:
+  """Raises a ValueError unless all three are positive."""
+  if not (width > 0 and height > 0 and stroke_width > 0):
+    raise ValueError(
+      "Width, height and stroke width must be positive pixels; got "
+      f"{width}, {height} and {stroke_width}."
+    )
+
+
+def polyline(points: FloatArray, attributes: str = "") -> str:
+  """An element through points; `attributes` begin with a blank."""
   # A path of no length draws a dot, because the line caps are round.
   if len(points) == 1:
     points = np.repeat(points, 2, axis=0)
@@ -75,6 +81,6 @@ def _colored_lines(points: FloatArray, fractions: FloatArray) -> list[str]:
     last = first + len(list(run))
     red, green, blue = stroke_color(step / (_COLOR_STEPS - 1))
     color = f' stroke="#{red:02x}{green:02x}{blue:02x}"'
-    lines.append(_line(points[first : last + 1], color))
+    lines.append(polyline(points[first : last + 1], color))
     first = last
   return lines

@@ -13,6 +13,7 @@ from inksight_jax.ink.inkml import (
   read_document,
   read_inkml,
   write_inkml,
+  write_inkml_page,
 )
 from inksight_jax.ink.types import Ink, Stroke
 
@@ -344,3 +345,36 @@ def test_a_flood_of_points_is_refused():
   with pytest.raises(ValueError, match="characters of points"):
     read_text("<ink><trace>" + "1 2," * 600_000 + "</trace></ink>")
   assert time.perf_counter() - start < 2
+
+
+def test_a_page_has_a_group_per_line_and_word(page):
+  document = write_inkml_page(page, {"application": "a"})
+  read = read_document(document.encode(), groups=True)
+  np.testing.assert_allclose(read.ink.points, page.ink.points, atol=6e-4)
+  assert read.annotations == {"application": "a"}
+  lines = [g for g in read.groups if g.annotations["type"] == "line"]
+  assert [g.annotations["textField"] for g in lines] == page.text.split("\n")
+  words = [g for g in read.groups if g.leaf]
+  for group, word in zip(words, page.words, strict=True):
+    assert group.annotations["textField"] == word.text
+    assert group.annotations["confidence"] == "0.8"
+    box = [float(v) for v in group.annotations["box"].split()]
+    assert box == list(word.box)
+    np.testing.assert_allclose(group.ink.points, word.ink.points, atol=6e-4)
+
+
+def test_an_independent_reader_finds_traces_and_annotations(page):
+  """InkML by the standard's section 3, with nothing but ElementTree."""
+  name = "{http://www.w3.org/2003/InkML}"
+  root = ElementTree.fromstring(write_inkml_page(page))
+  assert root.tag == f"{name}ink"
+  channels = [c.get("name") for c in root.iter(f"{name}channel")]
+  assert channels == ["X", "Y"]
+  traces = [
+    [[float(v) for v in point.split()] for point in trace.text.split(",")]
+    for trace in root.iter(f"{name}trace")
+  ]
+  for trace, stroke in zip(traces, page.ink.strokes, strict=True):
+    np.testing.assert_allclose(trace, stroke.points, atol=6e-4)
+  identities = [trace.get("id") for trace in root.iter(f"{name}trace")]
+  assert len(set(identities)) == len(identities)

@@ -1,10 +1,16 @@
 """Xournal++ notes: pages, layers, tools, pressures, bombs."""
 
+import base64
+import dataclasses
 import gzip
+import re
+import subprocess
 
+import cv2
+import numpy as np
 import pytest
 
-from inksight_jax.ink.xopp import read_xopp
+from inksight_jax.ink.xopp import read_xopp, write_xopp
 
 NOTES = """<?xml version="1.0" standalone="no"?>
 <xournal creator="Xournal++ 1.1.3" fileversion="4"><title>Xournal++</title>
@@ -63,3 +69,47 @@ def test_a_damaged_gzip_and_a_bomb_are_refused():
       read_xopp(damaged)
   with pytest.raises(ValueError, match="unpacks to more than the limit of"):
     read_xopp(gzip.compress(bytes(2**25), 1))
+
+
+def test_what_is_written_is_read_back(page, pictures):
+  picture = pictures["png"]
+  data = write_xopp(dataclasses.replace(page, picture=picture))
+  assert data == write_xopp(dataclasses.replace(page, picture=picture))
+  (read,) = read_xopp(data)
+  assert (read.width, read.height) == (450, 150)
+  assert read.typed == tuple(word.text for word in page.words)
+  for stroke, written in zip(page.ink.strokes, read.ink.strokes, strict=True):
+    expected = (stroke.points + 0.5) * 0.75
+    if len(stroke) == 1:  # Xournal++ wants two points of a dot.
+      expected = np.repeat(expected, 2, axis=0)
+    np.testing.assert_allclose(written.points, expected, atol=6e-4)
+  image = re.search(b">([A-Za-z0-9+/=]+)</image>", gzip.decompress(data))
+  assert base64.b64decode(image[1]) == picture.data
+  with pytest.raises(ValueError, match="image/png"):
+    write_xopp(dataclasses.replace(page, picture=pictures["jpeg"]))
+
+
+def test_xournalpp_opens_it(page, pictures, tmp_path, program):
+  words = [program("xvfb-run"), "-a", program("xournalpp")]
+  for name, picture in (("ink", None), ("photo", pictures["png"])):
+    notes = tmp_path / f"{name}.xopp"
+    made = dataclasses.replace(page, picture=picture)
+    notes.write_bytes(write_xopp(made))
+    subprocess.run(
+      [*words, "-i", tmp_path / f"{name}.png", notes],
+      check=True,
+      capture_output=True,
+      timeout=120,
+    )
+  image = cv2.imread(str(tmp_path / "ink.png")).astype(int)
+  scale = image.shape[1] / page.width
+  blue = np.argwhere(image[..., 0] - image[..., 1] > 50) / scale
+  # First wave: x 50..150, y 30..80 and its dot at y 18; line width 4.
+  first = blue[(blue[:, 0] < 95) & (blue[:, 1] < 180)]
+  np.testing.assert_allclose(first.min(0), [16.5, 48.5], atol=1)
+  np.testing.assert_allclose(first.max(0), [82.5, 152.5], atol=1)
+  # The texts are green and stand above their words.
+  assert ((image[..., 1] - image[..., 2]) > 60).sum() > 500
+  # The photo is grey where ours does not cover it.
+  photo = cv2.imread(str(tmp_path / "photo.png"))
+  assert ((photo > 110) & (photo < 130)).all(2).sum() > 500
