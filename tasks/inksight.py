@@ -1,9 +1,10 @@
-"""The InkSight tasks and their mixture in SeqIO's registry."""
+"""The tasks of a family and their mixture in SeqIO's registry."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import seqio
 import tensorflow as tf
@@ -14,25 +15,25 @@ from inksight_jax.pipeline.examples import TRAIN
 from inksight_jax.pipeline.mixture import component_rates
 from inksight_jax.pipeline.records import MixtureRecords
 from inksight_jax.pipeline.sources import RecordDataSource, RecordTable
-from inksight_jax.pipeline.spec import InkSightTasks, task_info
+from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.pipeline.vocabularies import SeqioVocabulary
 from inksight_jax.text.vocabulary import Decoded
 
 MetricFn = Callable[[Sequence[Decoded], Sequence[Decoded]], dict[str, float]]
 
 
-def task_name(spec: InkSightTasks, component: str) -> str:
+def task_name(spec: TaskSet, component: str) -> str:
   """Name in SeqIO's registry of a task, or of a task over one source.
 
   Args:
     spec: the tasks.
     component: "derender", or "derender/unipen" where there are several sources;
-      see `InkSightTasks.components`.
+      see `TaskSet.components`.
   """
   return f"{spec.name}_{component.replace('/', '_')}"
 
 
-def register(spec: InkSightTasks, seed: int = 0) -> str:
+def register(spec: TaskSet, seed: int = 0) -> str:
   """Registers every task of a spec and their mixture; again is no error.
 
   Args:
@@ -45,11 +46,12 @@ def register(spec: InkSightTasks, seed: int = 0) -> str:
     The mixture's name, for `seqio.get_mixture_or_task`.
   """
   vocabulary = SeqioVocabulary(spec.vocabulary)
-  features = {
+  features: dict[str, Any] = {
     "image": seqio.ContinuousFeature(dtype=tf.uint8, rank=3),
-    "inputs": seqio.Feature(vocabulary, add_eos=False),
     "targets": seqio.Feature(vocabulary, add_eos=True),
   }
+  if spec.prompt_length:
+    features["inputs"] = seqio.Feature(vocabulary, add_eos=False)
   # One table for all tasks: a data set is read once.
   sources = {
     source.key: RecordDataSource(RecordTable(spec, source))
@@ -84,7 +86,7 @@ def register(spec: InkSightTasks, seed: int = 0) -> str:
 
 
 def _rates(
-  spec: InkSightTasks,
+  spec: TaskSet,
 ) -> list[tuple[str, float | Callable[[seqio.Task], float]]]:
   """(name, rate) of each task; functions where the rate follows the sizes."""
   if len(spec.all_sources) == 1:
@@ -119,9 +121,9 @@ def read_answer(
   return vocabulary.vocabulary.decode(vocabulary.encode(output))
 
 
-def metric_fns(spec: InkSightTasks, task: str) -> list[MetricFn]:
+def metric_fns(spec: TaskSet, task: str) -> list[MetricFn]:
   """Metrics of what a task writes: text, ink or both."""
-  info = task_info(task)
+  info = spec.info(task)
   fns: list[MetricFn] = []
   if info.writes_text:
     fns.append(text_metrics)

@@ -57,7 +57,9 @@ RULES = {
   "text": rule("ink.tokens ink.types", "numpy", "sentencepiece"),
   "metrics": rule("ink", "numpy rapidfuzz jiwer"),
   "rendering": rule("ink", "numpy cv2 PIL HersheyFonts"),
-  "datasets": rule("ink rendering", "numpy", "tensorflow_datasets cv2 PIL"),
+  "datasets": rule(
+    "ink rendering", "numpy", "tensorflow_datasets cv2 PIL sklearn"
+  ),
   "pipeline": rule(
     "ink text rendering datasets", "numpy seqio tensorflow", "cv2"
   ),
@@ -71,7 +73,8 @@ RULES = {
   # Of the pipeline only what builds examples without TensorFlow.
   "inference": rule(
     "ink text rendering networks models training metrics pipeline.spec "
-    "pipeline.examples pipeline.shards pipeline.mixture pipeline.records",
+    "pipeline.examples pipeline.shards pipeline.mixture pipeline.records "
+    "pipeline.task_set pipeline.families",
     "jax flax numpy cv2 PIL gin",
   ),
   # Of training only how axes fall on a mesh and what a run starts from.

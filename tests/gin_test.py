@@ -42,22 +42,18 @@ def test_a_recipe_builds_a_model_that_fits_its_tasks(path: pathlib.Path):
   _parse(path)
   built = recipe.build()
   tasks, vocabulary = built.tasks, built.tasks.vocabulary
-  shapes = {
-    "encoder_input_image": (2, tasks.image_size, tasks.image_size, 3),
-    "encoder_input_tokens": (2, tasks.input_length),
-    "decoder_input_tokens": (2, tasks.target_length),
-    "decoder_target_tokens": (2, tasks.target_length),
-  }
   variables = jax.eval_shape(
-    lambda: built.model.get_initial_variables(jax.random.key(0), shapes)
+    lambda: built.model.get_initial_variables(
+      jax.random.key(0), tasks.input_shapes(2)
+    )
   )
   table = variables["params"]["token_embedder"]["embedding"]
   assert vocabulary.size <= table.shape[0]
   limit = recipe.resolve("VOCAB_SIZE", None)
   assert table.shape[0] == limit or table.shape[0] < vocabulary.size + 128
   # The prompts have to fit before any data is read.
-  longest = max(len(vocabulary.encode_text(p)) for p in _prompts(tasks))
-  assert longest <= tasks.input_length
+  longest = max(len(tasks.prompt(task)) for task in tasks.tasks)
+  assert longest <= tasks.prompt_length
   # The optimiser builds, with a state for every parameter.
   optimizer = recipe.resolve("OPTIMIZER")
   jax.eval_shape(optimizer.init, variables["params"])
@@ -65,12 +61,6 @@ def test_a_recipe_builds_a_model_that_fits_its_tasks(path: pathlib.Path):
   # What is frozen never leaves its random start.
   if recipe.resolve("FREEZE_IMAGE_ENCODER", False):
     assert recipe.resolve("INITIAL_WEIGHTS", None) is not None
-
-
-def _prompts(tasks):
-  from inksight_jax.pipeline.spec import TASK_PROMPTS
-
-  return [TASK_PROMPTS[task].prompt for task in tasks.tasks]
 
 
 def test_there_are_recipes_and_no_package_in_the_gin_folder():

@@ -96,7 +96,7 @@ def run_list(args: argparse.Namespace) -> int:
       print(f"  {key:<8} {value}")
     for path, store in found.get(name, {}).items():
       print(f"  {'present':<8} {path}: {_describe(store, info.counts)}")
-    if name not in found and name != "generated_words":
+    if name not in found and info.needs_path:
       print(f"  {'present':<8} no")
   return 0
 

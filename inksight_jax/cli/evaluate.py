@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
   import time
 
   from inksight_jax.inference import evaluation, held_out, pictures, predictor
-  from inksight_jax.pipeline.spec import write_text
+  from inksight_jax.pipeline.task_set import write_text
 
   start = time.perf_counter()
   model = predictor.load(args.model_dir, args.step, args.batch_size)

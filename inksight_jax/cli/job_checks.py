@@ -168,15 +168,10 @@ def _batch_sources() -> dict[str, tuple[Any, dict[str, Any]]]:
 
 def _check_prompts(tasks: Any) -> list[Finding]:
   """The prompts have to fit before any data is read."""
-  from inksight_jax.pipeline.spec import TASK_PROMPTS
-
-  longest = max(
-    len(tasks.vocabulary.encode_text(TASK_PROMPTS[task].prompt))
-    for task in tasks.tasks
-  )
-  if longest > tasks.input_length:
+  longest = max(len(tasks.prompt(task)) for task in tasks.tasks)
+  if longest > tasks.prompt_length:
     raise ValueError(
-      f"A prompt has {longest} ids, INPUT_LENGTH is {tasks.input_length}; "
+      f"A prompt has {longest} ids, INPUT_LENGTH is {tasks.prompt_length}; "
       "raise it."
     )
   return []
@@ -295,14 +290,10 @@ def _check_model(job: Job, mesh: Any) -> list[Finding]:
 
   built = recipe.build()
   tasks, module = built.tasks, built.model
-  shapes = {
-    "encoder_input_image": (2, tasks.image_size, tasks.image_size, 3),
-    "encoder_input_tokens": (2, tasks.input_length),
-    "decoder_input_tokens": (2, tasks.target_length),
-    "decoder_target_tokens": (2, tasks.target_length),
-  }
   variables = jax.eval_shape(
-    lambda: module.get_initial_variables(jax.random.key(0), shapes)
+    lambda: module.get_initial_variables(
+      jax.random.key(0), tasks.input_shapes(2)
+    )
   )
   params = variables["params"]
   optimizer = recipe.resolve("OPTIMIZER")

@@ -132,10 +132,11 @@ def _read(
       ("batch_size", "BATCH_SIZE"),
       ("train_steps", "TRAIN_STEPS"),
       ("image_size", "IMAGE_SIZE"),
-      ("input_length", "INPUT_LENGTH"),
       ("target_length", "TARGET_LENGTH"),
     )
   }
+  # Not every family has prompts.
+  sizes["input_length"] = recipe.resolve("INPUT_LENGTH", 0)
   job = plan_lib.Job(
     model=recipe.resolve("MODEL"),
     optimizer=recipe.resolve("OPTIMIZER"),

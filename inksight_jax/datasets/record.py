@@ -36,6 +36,8 @@ class Record:
     image: uint8[height, width, 3] picture, or None.
     ink: pen strokes in pixels, y down, or None.
     lines: the lines of a page in reading order; empty for a word or line.
+    parts: the records that stand side by side in this one, left to right;
+      empty where it was not put together.
   """
 
   id: str
@@ -45,3 +47,4 @@ class Record:
   image: NDArray[np.uint8] | None = None
   ink: Ink | None = None
   lines: tuple[PageLine, ...] = ()
+  parts: tuple[Record, ...] = ()

@@ -29,7 +29,6 @@ from inksight_jax.ink.types import Ink
 from inksight_jax.metrics.summary import InkEvaluation, TextEvaluation
 from inksight_jax.metrics.text import character_error_rate, exact_match
 from inksight_jax.pipeline.examples import stack, to_model_features
-from inksight_jax.pipeline.spec import task_info
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,7 +114,7 @@ def evaluate_task(
   """
   if not samples:
     raise ValueError(f"There is no sample of {task!r} to evaluate.")
-  info = task_info(task)
+  info = predictor.tasks.info(task)
   texts = TextEvaluation(seed)
   inks = InkEvaluation(predictor.tasks.canvas, seed=seed)
   outcomes = []
@@ -151,7 +150,7 @@ def predict_samples(
   )
   predictions = []
   for sample, answer in zip(samples, answers, strict=True):
-    info = task_info(sample.task)
+    info = predictor.tasks.info(sample.task)
     decoded = predictor.tasks.vocabulary.decode(answer.tokens)
     predictions.append(
       (

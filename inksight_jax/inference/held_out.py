@@ -15,10 +15,11 @@ from inksight_jax.pipeline.examples import (
   build_example,
   example_rng,
 )
+from inksight_jax.pipeline.families import load_tasks
 from inksight_jax.pipeline.mixture import Source
 from inksight_jax.pipeline.records import MixtureRecords
 from inksight_jax.pipeline.shards import ShardReader
-from inksight_jax.pipeline.spec import InkSightTasks
+from inksight_jax.pipeline.task_set import TaskSet
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class Sample:
 
 
 def held_out_samples(
-  tasks: InkSightTasks,
+  tasks: TaskSet,
   split: str,
   count: int,
   seed: int = 0,
@@ -86,7 +87,7 @@ def held_out_samples(
 
 
 def to_sample(
-  record_id: str, task: str, example: Example, tasks: InkSightTasks
+  record_id: str, task: str, example: Example, tasks: TaskSet
 ) -> Sample:
   """Reads the truth back from an example's targets."""
   truth = tasks.vocabulary.decode(example.targets)
@@ -99,14 +100,14 @@ def _chosen(size: int, count: int, seed: int) -> NDArray[np.int64]:
 
 
 def _from_shards(
-  tasks: InkSightTasks,
+  tasks: TaskSet,
   cache: str,
   task: str,
   split: str,
   count: int,
   seed: int,
 ) -> Iterable[Sample]:
-  stored = InkSightTasks.load(cache)
+  stored = load_tasks(cache)
   if stored.name != tasks.name:
     raise ValueError(
       f"{cache} holds {stored.name}, the model was trained for {tasks.name}; "
@@ -127,7 +128,7 @@ def _from_shards(
 
 
 def _from_records(
-  tasks: InkSightTasks, split: str, count: int, seed: int
+  tasks: TaskSet, split: str, count: int, seed: int
 ) -> dict[str, list[Sample]]:
   # Over all records: a reader goes writer by writer, and the first few writers
   # are no fair sample.
@@ -164,10 +165,10 @@ def _from_records(
   return samples
 
 
-def _names(tasks: InkSightTasks) -> str:
+def _names(tasks: TaskSet) -> str:
   return ", ".join(repr(source.key) for source in tasks.all_sources)
 
 
-def _sample_id(tasks: InkSightTasks, source: Source, record_id: str) -> str:
+def _sample_id(tasks: TaskSet, source: Source, record_id: str) -> str:
   """Unique also where several data sets use the same ids."""
   return f"{source.key}/{record_id}" if tasks.sources else record_id

@@ -14,7 +14,7 @@ from inksight_jax.inference.evaluation import Outcome
 from inksight_jax.inference.predictor import Predictor
 from inksight_jax.ink.types import Ink
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
-from inksight_jax.pipeline.spec import InkSightTasks, task_info
+from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.rendering.animation import ink_frames, write_gif
 from inksight_jax.rendering.sheet import tile
 from inksight_jax.rendering.strokes import draw_ordered
@@ -32,7 +32,7 @@ GIF_GAP = 12
 
 
 def draw_sheet(
-  outcomes: Mapping[str, Sequence[Outcome]], tasks: InkSightTasks
+  outcomes: Mapping[str, Sequence[Outcome]], tasks: TaskSet
 ) -> Image:
   """Draws predictions task by task.
 
@@ -74,7 +74,7 @@ def worst(outcomes: Iterable[Outcome], count: int) -> list[Outcome]:
 
 def write_pictures(
   result: evaluation.Evaluation,
-  tasks: InkSightTasks,
+  tasks: TaskSet,
   output_dir: str,
   count: int = 16,
 ) -> list[str]:
@@ -108,7 +108,7 @@ def write_pictures(
 
 
 def animate(
-  outcomes: Mapping[str, Sequence[Outcome]], tasks: InkSightTasks
+  outcomes: Mapping[str, Sequence[Outcome]], tasks: TaskSet
 ) -> list[Image]:
   """Frames in which the ink of the first predictions is written.
 
@@ -123,7 +123,7 @@ def animate(
   chosen = [
     outcome
     for task, found in outcomes.items()
-    if task_info(task).writes_ink
+    if tasks.info(task).writes_ink
     for outcome in found
     if outcome.ink
   ][:GIF_SAMPLES]
@@ -163,7 +163,7 @@ class SamplePicture:
 
   def __init__(
     self,
-    tasks: InkSightTasks,
+    tasks: TaskSet,
     split: str = "validation",
     count: int = 8,
     seed: int = 0,
@@ -218,9 +218,9 @@ class SamplePicture:
 
 
 def _task_sheet(
-  task: str, outcomes: Sequence[Outcome], tasks: InkSightTasks
+  task: str, outcomes: Sequence[Outcome], tasks: TaskSet
 ) -> Image:
-  with_ink = task_info(task).writes_ink
+  with_ink = tasks.info(task).writes_ink
   cells = [_cell(outcome, tasks, with_ink) for outcome in outcomes]
   per_row = TRIPLES_PER_ROW if with_ink else SINGLES_PER_ROW
   rows, captions = [], []
@@ -237,7 +237,7 @@ def _task_sheet(
 
 
 def _cell(
-  outcome: Outcome, tasks: InkSightTasks, with_ink: bool
+  outcome: Outcome, tasks: TaskSet, with_ink: bool
 ) -> tuple[list[Image], list[str]]:
   """Pictures of one prediction and the text below each."""
   sample = outcome.sample
@@ -255,21 +255,23 @@ def _cell(
   return pictures, [" ", sample.text, " ".join(filter(None, notes))]
 
 
-def _side(tasks: InkSightTasks) -> int:
-  """Side of an input picture on a sheet: a whole multiple of its own."""
-  return tasks.image_size * max(1, CELL // tasks.image_size)
+def _side(tasks: TaskSet) -> int:
+  """Longer side of an input picture on a sheet: a multiple of its own."""
+  longest = max(tasks.image_shape)
+  return longest * max(1, CELL // longest)
 
 
-def _enlarged(ink: Ink, tasks: InkSightTasks) -> tuple[Ink, int]:
+def _enlarged(ink: Ink, tasks: TaskSet) -> tuple[Ink, int]:
   """Ink of the canvas in pixels of an enlarged picture, and its side."""
   side = _side(tasks)
-  factor = side // tasks.image_size
+  longest = max(tasks.image_shape)
+  factor = side // longest
   # Each pixel became factor x factor of them; centres are whole numbers.
   offset = (factor - 1) / 2
-  scale = tasks.image_size / tasks.canvas * factor
+  scale = longest / tasks.canvas * factor
   return ink.scaled(scale, (offset, offset)), side
 
 
 def _enlarged_image(image: Image, side: int) -> Image:
-  factor = side // image.shape[0]
+  factor = side // max(image.shape[:2])
   return image.repeat(factor, axis=0).repeat(factor, axis=1)

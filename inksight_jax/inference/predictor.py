@@ -18,9 +18,8 @@ from inksight_jax.ink.normalize import Placement
 from inksight_jax.ink.types import Ink
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
 from inksight_jax.networks.decoding import DecodeConfig
-from inksight_jax.pipeline.spec import InkSightTasks, prompt_ids, task_info
+from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.rendering.images import ImageLike, read_image
-from inksight_jax.rendering.letterbox import letterbox
 from inksight_jax.text.codecs import PAD_ID
 from inksight_jax.training import checkpoints
 
@@ -30,7 +29,7 @@ class Prepared:
   """An image as the model sees it.
 
   Attributes:
-    image: uint8[image_size, image_size, 3].
+    image: uint8[height, width, 3], of the tasks' `image_shape`.
     placement: maps pixels of the source to pixels of `image`.
     width: of the source, pixels.
     height: of the source, pixels.
@@ -77,7 +76,7 @@ class Predictor:
     self,
     model: SequenceToSequence,
     params: Any,
-    tasks: InkSightTasks,
+    tasks: TaskSet,
     step: int = 0,
     batch_size: int = 32,
     decode_config: DecodeConfig | None = None,
@@ -152,9 +151,15 @@ class Predictor:
         task that only reads.
     """
     # Photos are what the image task was trained on; rendered ink comes second.
-    for task in ("recognize_image", "recognize_ink"):
-      if task in self.tasks.rates:
-        return self.predict([image], task)[0]
+    infos = {task: self.tasks.info(task) for task in self.tasks.tasks}
+    for rendered in (False, True):
+      for task, info in infos.items():
+        if (
+          info.rendered == rendered
+          and info.needs_text
+          and not (info.writes_ink or info.text_in_prompt)
+        ):
+          return self.predict([image], task)[0]
     raise ValueError(
       "This model was trained for no recognise task, only for "
       f"{', '.join(self.tasks.tasks)}."
@@ -181,7 +186,7 @@ class Predictor:
 
     Args:
       images: paths, uint8 arrays or Pillow images, of one word each.
-      task: a task name, see `pipeline.spec.TASK_PROMPTS`.
+      task: a task that the model was trained for.
       texts: what is written in each image, for `derender_with_text`.
 
     Returns:
@@ -206,9 +211,7 @@ class Predictor:
       ValueError: the image cannot be read.
     """
     source = read_image(image)
-    small, placement = letterbox(
-      source, self.tasks.image_size, self.tasks.padding
-    )
+    small, placement = self.tasks.fit(source)
     height, width = source.shape[:2]
     return Prepared(small, placement, width, height, source if keep else None)
 
@@ -236,8 +239,8 @@ class Predictor:
     """Decodes model inputs.
 
     Args:
-      images: uint8[image_size, image_size, 3] each.
-      inputs: prompt ids of each, at most `input_length`.
+      images: uint8[height, width, 3] each, as `prepare` makes them.
+      inputs: prompt ids of each, at most `prompt_length`.
 
     Returns:
       One answer per image.
@@ -254,7 +257,7 @@ class Predictor:
 
   def check_task(self, task: str) -> None:
     """Raises a ValueError if the model was not trained for a task."""
-    task_info(task)
+    self.tasks.info(task)
     if task not in self.tasks.rates:
       raise ValueError(
         f"This model was not trained for {task!r}, only for "
@@ -263,13 +266,13 @@ class Predictor:
 
   def canvas_to_source(self, ink: Ink, prepared: Prepared) -> Ink:
     """Moves ink from the token canvas to pixels of the source image."""
-    scale = self.tasks.image_size / self.tasks.canvas
+    scale = max(self.tasks.image_shape) / self.tasks.canvas
     return prepared.placement.invert(ink.scaled(scale))
 
   def _texts(
     self, texts: Sequence[str] | None, task: str, count: int
   ) -> list[str]:
-    wanted = task_info(task).text_in_prompt
+    wanted = self.tasks.info(task).text_in_prompt
     if not wanted:
       return [""] * count
     if texts is None or len(texts) != count:
@@ -280,11 +283,11 @@ class Predictor:
     return list(texts)
 
   def _inputs(self, task: str, text: str) -> list[int]:
-    ids = prompt_ids(task, text, self.tasks.vocabulary)
-    if len(ids) > self.tasks.input_length:
+    ids = self.tasks.prompt(task, text)
+    if len(ids) > self.tasks.prompt_length:
       raise ValueError(
         f"The text {text[:40]!r} makes a prompt of {len(ids)} tokens; this "
-        f"model takes {self.tasks.input_length}."
+        f"model takes {self.tasks.prompt_length}."
       )
     return ids
 
@@ -298,13 +301,14 @@ class Predictor:
     count = len(images)
     size = min(1 << (count - 1).bit_length(), self.batch_size)
     rows = [*range(count), *[0] * (size - count)]
-    tokens = np.full((size, self.tasks.input_length), PAD_ID, np.int32)
-    for row, source in enumerate(rows):
-      tokens[row, : len(inputs[source])] = inputs[source]
-    batch = {
-      "encoder_input_image": np.stack([images[row] for row in rows]),
-      "encoder_input_tokens": tokens,
+    batch: dict[str, NDArray[Any]] = {
+      "encoder_input_image": np.stack([images[row] for row in rows])
     }
+    if self.tasks.prompt_length:
+      tokens = np.full((size, self.tasks.prompt_length), PAD_ID, np.int32)
+      for row, source in enumerate(rows):
+        tokens[row, : len(inputs[source])] = inputs[source]
+      batch["encoder_input_tokens"] = tokens
     ids, log_probs, lengths = jax.device_get(
       self._decode(self.params, batch, jax.random.PRNGKey(0))
     )
@@ -316,7 +320,7 @@ class Predictor:
   def _result(
     self, answer: Answer, prepared: Prepared, task: str, text: str
   ) -> Result:
-    info = task_info(task)
+    info = self.tasks.info(task)
     decoded = self.tasks.vocabulary.decode(answer.tokens)
     ink = self.canvas_to_source(decoded.ink, prepared)
     return Result(

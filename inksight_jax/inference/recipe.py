@@ -23,7 +23,7 @@ from typing import Any
 import gin
 
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
-from inksight_jax.pipeline.spec import InkSightTasks, write_text
+from inksight_jax.pipeline.task_set import TaskSet, write_text
 from inksight_jax.text.vocabulary import Vocabulary
 
 CONFIG_NAME = "config.gin"
@@ -58,7 +58,7 @@ class Recipe:
   """
 
   model: SequenceToSequence
-  tasks: InkSightTasks
+  tasks: TaskSet
   config: str
 
   def save(self, model_dir: str | os.PathLike[str]) -> None:

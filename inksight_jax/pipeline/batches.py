@@ -21,11 +21,12 @@ from inksight_jax.pipeline.examples import (
   stack,
   to_model_features,
 )
+from inksight_jax.pipeline.families import load_tasks
 from inksight_jax.pipeline.mixture import component_rates
 from inksight_jax.pipeline.records import MixtureRecords
 from inksight_jax.pipeline.schedule import Schedule
 from inksight_jax.pipeline.shards import ShardReader
-from inksight_jax.pipeline.spec import InkSightTasks
+from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.pipeline.workers import (
   Builder,
   Job,
@@ -79,13 +80,13 @@ class ShardBatches:
     batch_size: int = 32,
     seed: int = 0,
     rates: Mapping[str, float] | None = None,
-    tasks: InkSightTasks | None = None,
+    tasks: TaskSet | None = None,
     shuffle: bool = True,
     host: int = 0,
     num_hosts: int = 1,
     slots: int = 0,
   ) -> None:
-    stored = InkSightTasks.load(directory)
+    stored = load_tasks(directory)
     if tasks is not None and tasks.name != stored.name:
       raise ValueError(
         f"{directory} holds {stored.name}, the configuration asks for "
@@ -188,7 +189,7 @@ class RecordBatches:
 
   def __init__(
     self,
-    tasks: InkSightTasks,
+    tasks: TaskSet,
     split: str = TRAIN,
     batch_size: int = 32,
     seed: int = 0,
@@ -318,7 +319,7 @@ def summary_table(
   return "\n".join(lines)
 
 
-def _differences(ours: InkSightTasks, theirs: InkSightTasks) -> str:
+def _differences(ours: TaskSet, theirs: TaskSet) -> str:
   """Names the fields in which two specs differ."""
   one, other = ours.identity(), theirs.identity()
   return ", ".join(
@@ -346,7 +347,7 @@ class MixtureBatches:
   def __init__(
     self,
     mixture: str,
-    tasks: InkSightTasks,
+    tasks: TaskSet,
     split: str = TRAIN,
     batch_size: int = 32,
     seed: int = 0,
@@ -366,9 +367,7 @@ class MixtureBatches:
     """Batches from batch number `start` on, without end."""
     import seqio
 
-    from inksight_jax.pipeline.feature_converters import (
-      InkSightFeatureConverter,
-    )
+    from inksight_jax.pipeline import feature_converters as converters
 
     ds = seqio.get_mixture_or_task(self.mixture).get_dataset(
       sequence_length=self.spec.lengths,
@@ -379,6 +378,11 @@ class MixtureBatches:
       use_cached=False,
       seed=self.seed,
     )
-    ds = InkSightFeatureConverter()(ds, self.spec.lengths)
+    converter = (
+      converters.InkSightFeatureConverter()
+      if self.spec.prompt_length
+      else converters.ReadingFeatureConverter()
+    )
+    ds = converter(ds, self.spec.lengths)
     ds = ds.batch(self._local, drop_remainder=True).skip(start)
     yield from ds.as_numpy_iterator()

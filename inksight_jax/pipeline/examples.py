@@ -1,6 +1,7 @@
 """Record to example: the one rule of the shards, SeqIO and evaluation.
 
-Pure numpy and OpenCV; nothing here imports TensorFlow.
+`build_example` asks the family of the tasks; InkSight's rule is here too. Pure
+numpy and OpenCV; nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +21,16 @@ from inksight_jax.ink.simplify import simplify
 from inksight_jax.ink.types import Ink
 from inksight_jax.pipeline.mixture import Source
 from inksight_jax.pipeline.records import lack
-from inksight_jax.pipeline.spec import InkSightTasks, prompt_ids, task_info
+from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.rendering.augment import (
   augment_ink,
   augment_photo,
   render_example,
 )
-from inksight_jax.rendering.letterbox import letterbox
 from inksight_jax.text.codecs import EOS_ID, PAD_ID, UNK_ID
+
+if TYPE_CHECKING:
+  from inksight_jax.pipeline.spec import InkSightTasks
 
 Batch = dict[str, NDArray]
 TRAIN = "train"
@@ -42,8 +46,8 @@ class Example:
   """One example before padding.
 
   Attributes:
-    image: uint8[image_size, image_size, 3].
-    inputs: int32[<= input_length] prompt ids.
+    image: uint8[height, width, 3], of the tasks' `image_shape`.
+    inputs: int32[<= prompt_length] prompt ids.
     targets: int32[<= target_length] target ids, EOS last.
     coarsened: how often the tolerance was doubled to make the ink fit.
   """
@@ -112,20 +116,29 @@ def _ink_ids(
   return Skip("ink too long")
 
 
+def text_ids(text: str, spec: TaskSet) -> list[int] | Skip:
+  """Ids of a text that is to be written, EOS not among them."""
+  ids = spec.vocabulary.encode_text(text)
+  if UNK_ID in ids:
+    return Skip("text outside the vocabulary")
+  if len(ids) >= spec.target_length:
+    return Skip("text too long")
+  return ids
+
+
 def _targets(
   record: Record, placed: Ink | None, task: str, spec: InkSightTasks
 ) -> tuple[NDArray[np.int32], int] | Skip:
   """Target ids with EOS, and the number of doublings of the tolerance."""
-  info = task_info(task)
+  info = spec.info(task)
   ids: list[int] = []
   coarsened = 0
   room = spec.target_length - 1  # EOS
   if info.writes_text:
-    ids += spec.vocabulary.encode_text(record.text)
-    if UNK_ID in ids:
-      return Skip("text outside the vocabulary")
-    if len(ids) > room:
-      return Skip("text too long")
+    written = text_ids(record.text, spec)
+    if isinstance(written, Skip):
+      return written
+    ids += written
   if info.writes_ink and placed is not None:
     encoded = _ink_ids(placed, spec, room - len(ids))
     if isinstance(encoded, Skip):
@@ -161,16 +174,16 @@ def tokenise(
   source: Source | None = None,
 ) -> Tokens | Skip:
   """Places the ink and encodes prompt and target; see `build_example`."""
-  reason = lack(record, task, source)
+  reason = lack(record, spec.info(task), source)
   if reason:
     return Skip(reason)
-  inputs = prompt_ids(task, record.text, spec.vocabulary)
+  inputs = spec.prompt(task, record.text)
   if UNK_ID in inputs:
     return Skip("text outside the vocabulary")
   if len(inputs) > spec.input_length:
     return Skip("input too long")
   placed = None
-  if task_info(task).rendered:
+  if spec.info(task).rendered:
     assert record.ink is not None, "`lack` has checked it."
     augment = spec.augment if training else spec.evaluation_augment
     moved = augment_ink(record.ink, rng, augment)
@@ -184,26 +197,43 @@ def tokenise(
 def build_example(
   record: Record,
   task: str,
+  spec: TaskSet,
+  rng: np.random.Generator,
+  training: bool,
+  neighbours: Sequence[Ink] = (),
+  source: Source | None = None,
+) -> Example | Skip:
+  """Builds one example of a task, as its family does.
+
+  Args:
+    record: what a reader yielded.
+    task: a task name.
+    spec: the tasks: sizes, lengths, vocabulary and augmentation.
+    rng: see `example_rng`.
+    training: random placement and training augmentation; otherwise the picture
+      is what prediction makes of it.
+    neighbours: pool of inks, in any frame, to draw clutter from.
+    source: whose filters to apply; none without it.
+
+  Returns:
+    The example, or why there is none.
+  """
+  return spec.build(record, task, rng, training, neighbours, source)
+
+
+def build_ink_example(
+  record: Record,
+  task: str,
   spec: InkSightTasks,
   rng: np.random.Generator,
   training: bool,
   neighbours: Sequence[Ink] = (),
   source: Source | None = None,
 ) -> Example | Skip:
-  """Builds one example of a task.
+  """`build_example` of InkSight.
 
-  Args:
-    record: what a reader yielded.
-    task: a task name.
-    spec: sizes, lengths, vocabulary and augmentation.
-    rng: see `example_rng`.
-    training: random placement and training augmentation; otherwise the ink is
-      centred and fills the canvas, as a cropped word does at prediction.
-    neighbours: pool of inks, in any frame, to draw clutter from.
-    source: whose filters to apply; none without it.
-
-  Returns:
-    The example, or why there is none.
+  While training, an ink is placed at random; otherwise it is centred and fills
+  the canvas, as a cropped word does at prediction.
   """
   tokens = tokenise(record, task, spec, rng, training, source)
   if isinstance(tokens, Skip):
@@ -219,12 +249,12 @@ def build_example(
   else:
     assert record.image is not None, "`lack` has checked it."
     photo = augment_photo(record.image, rng, augment)
-    image, _ = letterbox(photo, spec.image_size, spec.padding)
+    image, _ = spec.fit(photo)
   return Example(image, tokens.inputs, tokens.targets, tokens.coarsened)
 
 
 def to_model_features(
-  example: Example | Mapping[str, NDArray], spec: InkSightTasks
+  example: Example | Mapping[str, NDArray], spec: TaskSet
 ) -> Batch:
   """Pads one example and gives it the names that models read.
 
@@ -235,8 +265,8 @@ def to_model_features(
     spec: the lengths to pad to.
 
   Returns:
-    encoder_input_image uint8[S, S, 3],
-    encoder_input_tokens int32[input_length],
+    encoder_input_image uint8[height, width, 3],
+    encoder_input_tokens int32[prompt_length], where the tasks have prompts,
     decoder_input_tokens and decoder_target_tokens int32[target_length],
     decoder_loss_weights float32[target_length].
 
@@ -245,11 +275,12 @@ def to_model_features(
   """
   if isinstance(example, Example):
     example = vars(example)
-  inputs = _padded(example["inputs"], spec.input_length, "inputs")
+  room = spec.prompt_length
+  inputs = _padded(example["inputs"], room, "inputs")
   targets = _padded(example["targets"], spec.target_length, "targets")
   return {
     "encoder_input_image": np.asarray(example["image"], np.uint8),
-    "encoder_input_tokens": inputs,
+    **({"encoder_input_tokens": inputs} if room else {}),
     "decoder_input_tokens": shift_right(targets),
     "decoder_target_tokens": targets,
     "decoder_loss_weights": (targets != PAD_ID).astype(np.float32),

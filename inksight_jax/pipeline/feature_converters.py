@@ -62,14 +62,17 @@ class InkSightFeatureConverter(seqio.FeatureConverter):
     """Pads and renames; the image has its size already."""
     if self._slots:
       return self._packed_rows(ds, task_feature_lengths)
-    lengths = {key: task_feature_lengths[key] for key in ("inputs", "targets")}
+    lengths = {
+      key: task_feature_lengths[key]
+      for key in ("inputs", "targets")
+      if key in self.TASK_FEATURES
+    }
     ds = seqio.utils.trim_and_pad_dataset(ds, lengths)
 
     def convert(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
       targets = features["targets"]
       converted = {
         "encoder_input_image": features["image"],
-        "encoder_input_tokens": features["inputs"],
         "decoder_input_tokens": seqio.utils.make_autoregressive_inputs(
           targets, bos_id=self.bos_id
         ),
@@ -78,6 +81,8 @@ class InkSightFeatureConverter(seqio.FeatureConverter):
           targets, dtype=tf.float32
         ),
       }
+      if "inputs" in features:
+        converted["encoder_input_tokens"] = features["inputs"]
       passed = {key: features[key] for key in self._passthrough_features}
       return {**converted, **passed}
 
@@ -100,9 +105,10 @@ class InkSightFeatureConverter(seqio.FeatureConverter):
       ):
         yield to_packed_features(row, lengths, self._slots)
 
-    side, length = lengths["image"], lengths["targets"]
+    length = lengths["targets"]
+    picture = cast("Mapping[str, tf.TensorSpec]", ds.element_spec)["image"]
     shapes = {
-      "encoder_input_image": (self._slots, side, side, 3),
+      "encoder_input_image": (self._slots, *picture.shape),
       "encoder_input_tokens": (self._slots, lengths["inputs"]),
     }
     return tf.data.Dataset.from_generator(
@@ -119,11 +125,34 @@ class InkSightFeatureConverter(seqio.FeatureConverter):
     """Lengths of the model features along their first axis."""
     decoder = task_feature_lengths["targets"]
     encoder = {
-      "encoder_input_image": self._slots or task_feature_lengths["image"],
-      "encoder_input_tokens": self._slots or task_feature_lengths["inputs"],
+      model: self._slots or task_feature_lengths[task]
+      for model, task in (
+        ("encoder_input_image", "image"),
+        ("encoder_input_tokens", "inputs"),
+      )
+      if task in self.TASK_FEATURES
     }
     return {
       **dict.fromkeys(self.MODEL_FEATURES, decoder),
       **encoder,
       **{key: task_feature_lengths[key] for key in self._passthrough_features},
     }
+
+
+class ReadingFeatureConverter(InkSightFeatureConverter):
+  """The same for tasks without prompts; their rows are not packed."""
+
+  TASK_FEATURES = {  # noqa: RUF012
+    name: spec
+    for name, spec in InkSightFeatureConverter.TASK_FEATURES.items()
+    if name != "inputs"
+  }
+  MODEL_FEATURES = {  # noqa: RUF012
+    name: spec
+    for name, spec in InkSightFeatureConverter.MODEL_FEATURES.items()
+    if name != "encoder_input_tokens"
+  }
+
+  def __init__(self, pack: bool = False, **kwargs: Any) -> None:
+    kwargs.pop("slots", None)
+    super().__init__(pack=pack, slots=0, **kwargs)

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from inksight_jax.pipeline.joined import Join
+
 _KEY = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -45,6 +47,7 @@ class Source:
     key: name within the mixture, where a data set is in it more than once.
     aspect: least and greatest width over height of photos, both exclusive.
     min_side: least side of photos, pixels.
+    join: how many records, side by side, make one; None for each alone.
   """
 
   name: str
@@ -56,12 +59,15 @@ class Source:
   key: str = ""
   aspect: tuple[float, float] | None = None
   min_side: int = 0
+  join: Join | None = None
 
   def __post_init__(self) -> None:
     object.__setattr__(self, "options", tuples(self.options))
     object.__setattr__(self, "key", self.key or self.name)
     if self.aspect is not None:
       object.__setattr__(self, "aspect", tuple(self.aspect))
+    if isinstance(self.join, Mapping):
+      object.__setattr__(self, "join", Join(**self.join))
     if not _KEY.fullmatch(self.key):
       raise ValueError(
         f"The key {self.key!r} of a source names a folder; use letters, "
@@ -99,6 +105,8 @@ class Source:
       "options": self.options,
       "aspect": self.aspect,
       "min_side": self.min_side,
+      # Left out where there is none: caches keep their names.
+      **({"join": dataclasses.asdict(self.join)} if self.join else {}),
     }
 
 

@@ -128,11 +128,11 @@ def to_packed_features(
   Args:
     examples: what the row holds, in order; `Example`s or mappings with their
       fields.
-    lengths: `InkSightTasks.lengths`: image side, prompt and target positions.
+    lengths: `TaskSet.lengths`; prompt and target positions are read.
     slots: most examples in a row; the free ones hold zeros.
 
   Returns:
-    encoder_input_image uint8[slots, S, S, 3],
+    encoder_input_image uint8[slots, height, width, 3],
     encoder_input_tokens int32[slots, inputs], and
     decoder_input_tokens, decoder_target_tokens, decoder_segment_ids,
     decoder_positions int32[targets],
@@ -143,21 +143,21 @@ def to_packed_features(
   """
   if not 1 <= len(examples) <= slots:
     raise ValueError(f"{len(examples)} examples for a row of {slots} slots.")
-  side, size = lengths["image"], lengths["targets"]
-  images = np.zeros((slots, side, side, 3), np.uint8)
+  fields = [vars(e) if isinstance(e, Example) else e for e in examples]
+  size = lengths["targets"]
+  images = np.zeros((slots, *fields[0]["image"].shape), np.uint8)
   prompts = np.zeros((slots, lengths["inputs"]), np.int32)
   inputs, targets, segments, positions = np.zeros((4, size), np.int32)
   start = 0
-  for slot, example in enumerate(examples):
-    fields = vars(example) if isinstance(example, Example) else example
-    prompt, target = fields["inputs"], fields["targets"]
+  for slot, example in enumerate(fields):
+    prompt, target = example["inputs"], example["targets"]
     end = start + len(target)
     if len(prompt) > prompts.shape[1] or end > size:
       raise ValueError(
         f"A row of {size} targets with prompts of {prompts.shape[1]} cannot "
         f"take a prompt of {len(prompt)} and targets up to {end}."
       )
-    images[slot] = fields["image"]
+    images[slot] = example["image"]
     prompts[slot, : len(prompt)] = prompt
     inputs[start:end] = shift_right(target)
     targets[start:end] = target

@@ -14,6 +14,7 @@ from inksight_jax.pipeline.examples import (
   build_example,
   example_rng,
 )
+from inksight_jax.pipeline.joined import record_at
 from inksight_jax.pipeline.sources import RecordTable
 
 
@@ -35,7 +36,8 @@ def examples(
     seed: seed of the fixed examples of the splits other than "train".
 
   Returns:
-    image uint8[S, S, 3], inputs int32[], targets int32[], and to find an
+    image uint8[height, width, 3], targets int32[], inputs int32[] where the
+    tasks have prompts, and to find an
     example again: id string, repeat int64. Training examples take their
     `repeat` from SeqIO's seed, so each epoch is augmented afresh.
 
@@ -55,14 +57,14 @@ def examples(
   ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bytes]:
     name = split.decode()
     records, pool = table.split(name)
-    record = records[index]
+    record = record_at(records, int(index), int(repeat))
     rng = example_rng(seed, name, task, record.id, int(repeat))
     example = build_example(
       record, task, spec, rng, name == TRAIN, pool, table.source
     )
     if isinstance(example, Skip):
       nothing = np.zeros(0, np.int32)
-      image = np.zeros((spec.image_size, spec.image_size, 3), np.uint8)
+      image = np.zeros((*spec.image_shape, 3), np.uint8)
       return image, nothing, nothing, record.id.encode()
     return example.image, example.inputs, example.targets, record.id.encode()
 
@@ -78,13 +80,13 @@ def examples(
       [tf.uint8, tf.int32, tf.int32, tf.string],
       stateful=False,
     )
-    image.set_shape([spec.image_size, spec.image_size, 3])
+    image.set_shape([*spec.image_shape, 3])
     inputs.set_shape([None])
     targets.set_shape([None])
     record_id.set_shape([])
     return {
       "image": image,
-      "inputs": inputs,
+      **({"inputs": inputs} if spec.prompt_length else {}),
       "targets": targets,
       "id": record_id,
       "repeat": repeat,

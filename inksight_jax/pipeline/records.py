@@ -36,8 +36,9 @@ from inksight_jax.datasets.store import (
   read_store,
 )
 from inksight_jax.ink.types import Ink
+from inksight_jax.pipeline.joined import JoinedSplit, record_at
 from inksight_jax.pipeline.mixture import Component, Source
-from inksight_jax.pipeline.spec import InkSightTasks, task_info
+from inksight_jax.pipeline.task_set import TaskInfo, TaskSet
 
 
 class MemorySplit(list[Record]):
@@ -57,7 +58,7 @@ class MemorySplit(list[Record]):
     return (record.text for record in self)
 
 
-SplitRecords = MemorySplit | StoreSplit
+SplitRecords = MemorySplit | StoreSplit | JoinedSplit
 
 
 class SourceRecords:
@@ -75,6 +76,7 @@ class SourceRecords:
     self.report = SkipReport()
     self._splits: dict[str, MemorySplit] | None = None
     self._stores: dict[str, StoreSplit] = {}
+    self._joined: dict[str, JoinedSplit] = {}
     # SeqIO calls from several threads.
     self._lock = threading.Lock()
     self._store = _find(source)
@@ -84,11 +86,22 @@ class SourceRecords:
         self.report.counts[reason] = count
 
   def split(self, split: str) -> SplitRecords:
-    """The records of a split.
+    """The records of a split, joined as the source says.
 
     Raises:
       ValueError: the data set cannot be read.
     """
+    records = self._single(split)
+    join = self.source.join
+    if join is None:
+      return records
+    with self._lock:
+      if split not in self._joined:
+        self._joined[split] = JoinedSplit(records, join, split)
+      return self._joined[split]
+
+  def _single(self, split: str) -> MemorySplit | StoreSplit:
+    """The records of a split as they were read."""
     with self._lock:
       if self._store:
         if split not in self._stores:
@@ -116,13 +129,16 @@ class SourceRecords:
       size: records per run.
       report: counts what the reader left out.
     """
-    if self._store or self._splits is not None:
+    joined = self.source.join is not None
+    if self._store or joined or self._splits is not None:
       records = self.split(split)
       report.counts.update(self.report.counts)
       for start in range(0, len(records), size):
         stop = min(start + size, len(records))
         yield (
-          Slice(records, start, stop) if self._store else records[start:stop]
+          Slice(records, start, stop)
+          if self._store or joined
+          else records[start:stop]
         )
       return
     stream = load_records(
@@ -141,6 +157,8 @@ class SourceRecords:
     A fixed pool, not the inks at hand, keeps an example independent of how
     the work was shared out.
     """
+    if not count:
+      return []
     if not self._store and self._splits is None:
       stream = load_records(
         self.source.name,
@@ -156,7 +174,7 @@ class SourceRecords:
 
 
 class Slice(Sequence[Record]):
-  """A run of a store's records that travels to workers as three numbers."""
+  """A run of records; of a store it travels to workers as three numbers."""
 
   def __init__(self, records: Any, start: int, stop: int) -> None:
     self._records, self._start, self._stop = records, start, stop
@@ -169,6 +187,10 @@ class Slice(Sequence[Record]):
     if not 0 <= index < len(self):
       raise IndexError(f"Record {index} of a run of {len(self)}.")
     return self._records[self._start + index]
+
+  def at(self, index: int, epoch: int) -> Record:
+    """Record `index` as an epoch deals it."""
+    return record_at(self._records, self._start + index, epoch)
 
 
 def _find(source: Source) -> bool:
@@ -211,7 +233,12 @@ def open_source(source: Source) -> SourceRecords:
     ValueError: see `SourceRecords`.
   """
   key = json.dumps(
-    [source.name, os.path.abspath(source.location), plain(source.options)],
+    [
+      source.name,
+      os.path.abspath(source.location),
+      plain(source.options),
+      repr(source.join),
+    ],
     default=repr,
   )
   found = _shared.get(key)
@@ -224,10 +251,12 @@ Fails = NDArray[np.bool_] | bool
 
 
 def _conditions(
-  task: str, source: Source | None, traits: Any, needs: Callable[[Any], Fails]
+  info: TaskInfo,
+  source: Source | None,
+  traits: Any,
+  needs: Callable[[Any], Fails],
 ) -> Iterator[tuple[str, Fails]]:
   """(reason, which fail), for one record or for arrays of them alike."""
-  info = task_info(task)
   if info.rendered:
     yield "no ink", needs(traits.strokes < 0)
     yield "empty ink", needs(traits.strokes == 0)
@@ -254,12 +283,12 @@ def _conditions(
     yield "no text", needs(traits.has_text == 0)
 
 
-def lack(record: Record, task: str, source: Source | None = None) -> str:
+def lack(record: Record, info: TaskInfo, source: Source | None = None) -> str:
   """Why a record serves a task not at all; empty where it may.
 
   Args:
     record: what a reader yielded.
-    task: a task name.
+    info: row of the task.
     source: whose filters to apply; none without it.
   """
   height, width = image_size(record)
@@ -269,20 +298,20 @@ def lack(record: Record, task: str, source: Source | None = None) -> str:
     np.int32(width),  # pyright: ignore[reportArgumentType]
     np.bool_(record.text),  # pyright: ignore[reportArgumentType]
   )
-  for reason, fails in _conditions(task, source, traits, bool):
+  for reason, fails in _conditions(info, source, traits, bool):
     if fails:
       return reason
   return ""
 
 
 def usable(
-  traits: Traits, task: str, source: Source | None = None
+  traits: Traits, info: TaskInfo, source: Source | None = None
 ) -> tuple[NDArray[np.int64], dict[str, int]]:
   """Indices of the records that serve a task, and why the others do not.
 
   Args:
     traits: of the records of a split.
-    task: a task name.
+    info: row of the task.
     source: whose filters to apply; none without it.
 
   Returns:
@@ -290,7 +319,7 @@ def usable(
   """
   kept = np.ones(len(traits.strokes), bool)
   reasons: collections.Counter[str] = collections.Counter()
-  for reason, fails in _conditions(task, source, traits, np.asarray):
+  for reason, fails in _conditions(info, source, traits, np.asarray):
     reasons[reason] += int(np.count_nonzero(kept & fails))
     kept &= ~np.asarray(fails)
   return np.flatnonzero(kept), {r: n for r, n in reasons.items() if n}
@@ -311,7 +340,7 @@ class MixtureRecords:
     ValueError: a source cannot be read.
   """
 
-  def __init__(self, tasks: InkSightTasks, split: str) -> None:
+  def __init__(self, tasks: TaskSet, split: str) -> None:
     self.tasks = tasks
     self.split = split
     self._tables = {s.key: open_source(s) for s in tasks.all_sources}
@@ -320,7 +349,7 @@ class MixtureRecords:
     self.skipped: dict[str, dict[str, int]] = {}
     for component in tasks.components:
       traits = self.of(component).traits
-      found = usable(traits, component.task, component.source)
+      found = usable(traits, tasks.info(component.task), component.source)
       self.indices[component.name], self.skipped[component.name] = found
       self.components[component.name] = component
 
@@ -340,6 +369,6 @@ class MixtureRecords:
   def pools(self) -> dict[str, list[Ink]]:
     """Neighbours' inks by key of the source, see `SourceRecords.pool`."""
     return {
-      key: table.pool(self.split, self.tasks.neighbours)
+      key: table.pool(self.split, self.tasks.pool_size)
       for key, table in self._tables.items()
     }

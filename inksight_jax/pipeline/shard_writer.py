@@ -34,6 +34,7 @@ from inksight_jax.pipeline.examples import (
   build_example,
   example_rng,
 )
+from inksight_jax.pipeline.joined import record_at
 from inksight_jax.pipeline.mixture import Component, Source
 from inksight_jax.pipeline.records import open_source
 from inksight_jax.pipeline.shards import (
@@ -43,7 +44,7 @@ from inksight_jax.pipeline.shards import (
   shard_path,
   split_directory,
 )
-from inksight_jax.pipeline.spec import InkSightTasks
+from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.pipeline.workers import cores, result_of, start_processes
 
 # Large enough for sequential disk reads, small enough that many workers share
@@ -68,7 +69,7 @@ class CacheJob:
   """
 
   directory: str
-  spec: InkSightTasks
+  spec: TaskSet
   seed: int
   repeats: int
   pools: dict[tuple[str, str], list[Ink]]
@@ -78,9 +79,10 @@ class CacheJob:
     return self.repeats if split == TRAIN else 1
 
 
-def records_per_shard(spec: InkSightTasks, repeats: int) -> int:
+def records_per_shard(spec: TaskSet, repeats: int) -> int:
   """Records in a full shard; a function of the spec, so resuming agrees."""
-  examples = SHARD_BYTES // (3 * spec.image_size**2)
+  height, width = spec.image_shape
+  examples = SHARD_BYTES // (3 * height * width)
   return max(1, min(MAX_SHARD_EXAMPLES, examples) // repeats)
 
 
@@ -98,7 +100,8 @@ def build_shard(
   task, source = component.task, component.source
   pool = job.pools[source.key, split]
   for repeat in range(job.split_repeats(split)):
-    for record in records:
+    for index in range(len(records)):
+      record = record_at(records, index, repeat)
       rng = example_rng(job.seed, split, task, record.id, repeat)
       example = build_example(
         record, task, job.spec, rng, split == TRAIN, pool, source
@@ -109,11 +112,10 @@ def build_shard(
         examples.append(example)
         ids.append(record.id)
   pieces = [part for e in examples for part in (e.inputs, e.targets)]
-  size = job.spec.image_size
   arrays = {
     "image": np.stack([e.image for e in examples])
     if examples
-    else np.zeros((0, size, size, 3), np.uint8),
+    else np.zeros((0, *job.spec.image_shape, 3), np.uint8),
     "tokens": np.concatenate([*pieces, np.zeros(0, np.int32)]).astype(np.int32),
     "offsets": np.cumsum([0, *map(len, pieces)], dtype=np.int64),
   }
@@ -174,9 +176,7 @@ def _write_in_worker(
   return write_shard(_worker_job, component, split, index, records)
 
 
-def _prepare(
-  directory: str, spec: InkSightTasks, seed: int, repeats: int
-) -> None:
+def _prepare(directory: str, spec: TaskSet, seed: int, repeats: int) -> None:
   """Makes the folder, or checks that it holds the same cache.
 
   Raises:
@@ -201,7 +201,7 @@ def _prepare(
 
 def write_shards(
   directory: str,
-  spec: InkSightTasks,
+  spec: TaskSet,
   splits: Sequence[str] = ("train", "validation", "test"),
   *,
   seed: int = 0,
@@ -225,7 +225,7 @@ def write_shards(
 
   Returns:
     The reports by "<component>/<split>", a component being "<task>" or
-    "<task>/<source>", see `InkSightTasks.components`.
+    "<task>/<source>", see `TaskSet.components`.
 
   Raises:
     ValueError: `repeats` < 1, the folder holds another cache, or the source
@@ -235,7 +235,7 @@ def write_shards(
     raise ValueError(f"`repeats` must be at least 1; got {repeats}.")
   _prepare(directory, spec, seed, repeats)
   pools = {
-    (source.key, split): open_source(source).pool(split, spec.neighbours)
+    (source.key, split): open_source(source).pool(split, spec.pool_size)
     for source, split in itertools.product(spec.all_sources, splits)
   }
   job = CacheJob(directory, spec, seed, repeats, pools)

@@ -15,7 +15,7 @@ from inksight_jax.pipeline.records import (
   SplitRecords,
   open_source,
 )
-from inksight_jax.pipeline.spec import InkSightTasks
+from inksight_jax.pipeline.task_set import TaskSet
 
 SPLITS = ("train", "validation", "test")
 
@@ -28,7 +28,7 @@ class RecordTable:
     source: one of its data sets; the first one by default.
   """
 
-  def __init__(self, spec: InkSightTasks, source: Source | None = None) -> None:
+  def __init__(self, spec: TaskSet, source: Source | None = None) -> None:
     self.spec = spec
     self.source = source or spec.all_sources[0]
     self._records: SourceRecords | None = None
@@ -43,7 +43,7 @@ class RecordTable:
         self._records = open_source(self.source)
       records = self._records.split(split)
       if split not in self._pools:
-        self._pools[split] = self._records.pool(split, self.spec.neighbours)
+        self._pools[split] = self._records.pool(split, self.spec.pool_size)
       return records, self._pools[split]
 
 

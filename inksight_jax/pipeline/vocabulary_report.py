@@ -14,11 +14,10 @@ from inksight_jax.pipeline.examples import (
   TRAIN,
   Skip,
   example_rng,
-  tokenise,
 )
 from inksight_jax.pipeline.mixture import Component, component_rates
 from inksight_jax.pipeline.records import MixtureRecords
-from inksight_jax.pipeline.spec import InkSightTasks
+from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.text.codecs import NUM_SPECIAL_IDS, UNK_ID
 from inksight_jax.text.vocabulary import Vocabulary
 
@@ -29,7 +28,7 @@ _SHOWN = 60
 
 
 def vocabulary_report(
-  tasks: InkSightTasks, split: str = TRAIN, samples: int = 1000, seed: int = 0
+  tasks: TaskSet, split: str = TRAIN, samples: int = 1000, seed: int = 0
 ) -> dict[str, Any]:
   """Counts characters of all texts, and lengths of some targets.
 
@@ -83,7 +82,7 @@ def vocabulary_report(
   }
 
 
-def _characters(tasks: InkSightTasks, split: str) -> collections.Counter[str]:
+def _characters(tasks: TaskSet, split: str) -> collections.Counter[str]:
   """Occurrences of each character in the texts of all sources."""
   found: collections.Counter[str] = collections.Counter()
   records = MixtureRecords(tasks, split)
@@ -172,8 +171,8 @@ def _lengths(
   for index in indices[order].tolist():
     record = rows[index]
     rng = example_rng(seed, split, component.task, record.id, 0)
-    tokens = tokenise(
-      record, component.task, spec, rng, split == TRAIN, component.source
+    tokens = spec.measure(
+      record, component.task, rng, split == TRAIN, component.source
     )
     if isinstance(tokens, Skip):
       skipped[tokens.reason] += 1

@@ -32,9 +32,10 @@ from inksight_jax.pipeline.examples import (
   stack,
   to_model_features,
 )
+from inksight_jax.pipeline.joined import record_at
 from inksight_jax.pipeline.mixture import Component
 from inksight_jax.pipeline.records import SplitRecords
-from inksight_jax.pipeline.spec import InkSightTasks
+from inksight_jax.pipeline.task_set import TaskSet
 
 # Rows of a batch that are worth a trip to a worker.
 _MIN_ROWS = 4
@@ -67,7 +68,7 @@ class Job:
     """Reads the record."""
     if isinstance(self.records, Record):
       return self.records
-    return self.records[self.index]
+    return record_at(self.records, self.index, self.epoch)
 
   def packed(self) -> Job:
     """The job as it travels: a store as its path, else the one record."""
@@ -87,7 +88,7 @@ class Builder:
     pools: neighbours' inks by key of the source.
   """
 
-  spec: InkSightTasks
+  spec: TaskSet
   split: str
   seed: int
   pools: dict[str, list[Ink]]
@@ -189,7 +190,7 @@ class Pieces:
   """A batch in the making: runs of rows, one per worker."""
 
   def __init__(
-    self, spec: InkSightTasks, runs: list[tuple[int, Any]], rows: int
+    self, spec: TaskSet, runs: list[tuple[int, Any]], rows: int
   ) -> None:
     self._spec = spec
     self._runs = runs
@@ -211,9 +212,8 @@ class Pieces:
 
   def _empty(self) -> Batch:
     """Rows to be filled, where not one gave an example."""
-    size = self._spec.image_size
     nothing = Example(
-      np.zeros((size, size, 3), np.uint8),
+      np.zeros((*self._spec.image_shape, 3), np.uint8),
       np.zeros(0, np.int32),
       np.zeros(0, np.int32),
     )

@@ -1,4 +1,4 @@
-"""The padding rule: any picture onto the square that the network sees.
+"""The padding rule: any picture onto the frame that the network sees.
 
 Training and inference call this one function; a model trained with another
 rule than it is used with fails in ways that look like a bad model.
@@ -18,7 +18,10 @@ from inksight_jax.rendering.strokes import plain
 Image = NDArray[np.uint8]
 Padding = Literal["paper", "black", "white"]
 
+Align = Literal["center", "left"]
+
 PADDINGS: tuple[str, ...] = ("paper", "black", "white")
+ALIGNMENTS: tuple[str, ...] = ("center", "left")
 
 
 def border_color(image: Image) -> tuple[int, int, int]:
@@ -55,20 +58,26 @@ def padding_color(image: Image, padding: str) -> tuple[int, int, int]:
 
 
 def letterbox(
-  image: Image, size: int, padding: Padding = "paper"
+  image: Image,
+  size: int | tuple[int, int],
+  padding: Padding = "paper",
+  align: Align = "center",
 ) -> tuple[Image, Placement]:
-  """Scales a picture into a square, aspect kept, and pads it evenly.
+  """Scales a picture into a frame, aspect kept, and pads what is left.
 
   Args:
     image: uint8[height, width, 3] RGB.
-    size: side of the square, pixels.
+    size: side of a square frame, or its (height, width), pixels.
     padding: "paper" for the median colour of the picture's border, or "black"
       or "white".
+    align: "center", or "left" for pictures read from there: a line then begins
+      at the same place whatever its length.
 
   Returns:
-    uint8[size, size, 3] and the placement that maps pixel centres of `image`
-    to pixel centres of the square. The short side is rounded to whole pixels,
-    so the placement is off by at most a quarter of a pixel there.
+    uint8[height, width, 3] of the frame and the placement that maps pixel
+    centres of `image` to pixel centres of the frame. The picture's sides are
+    rounded to whole pixels, so the placement is off by at most a quarter of a
+    pixel where it does not fill the frame.
 
   Raises:
     ValueError: not an RGB picture of bytes, an empty one, or a bad `padding`.
@@ -79,27 +88,28 @@ def letterbox(
       f"{image.dtype}[{', '.join(map(str, image.shape))}]. Convert it to RGB."
     )
   height, width = image.shape[:2]
-  if not height or not width or size < 1:
+  rows, columns = (size, size) if isinstance(size, int) else size
+  if not height or not width or min(rows, columns) < 1:
     raise ValueError(
-      f"Cannot fit a {width} x {height} picture into {size} x {size} pixels; "
-      "all must be positive."
+      f"Cannot fit a {width} x {height} picture into {columns} x {rows} "
+      "pixels; all must be positive."
     )
   color = padding_color(image, padding)
-  scale = size / max(height, width)
-  new_height = min(size, max(1, round(height * scale)))
-  new_width = min(size, max(1, round(width * scale)))
+  scale = min(rows / height, columns / width)
+  new_height = min(rows, max(1, round(height * scale)))
+  new_width = min(columns, max(1, round(width * scale)))
   # INTER_AREA averages what falls into a pixel: thin strokes do not vanish.
   interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
   inner = cv2.resize(
     image, (new_width, new_height), interpolation=interpolation
   )
-  top = (size - new_height) // 2
-  left = (size - new_width) // 2
-  square = plain(size, size, color)
-  square[top : top + new_height, left : left + new_width] = inner
+  top = (rows - new_height) // 2
+  left = (columns - new_width) // 2 if align == "center" else 0
+  frame = plain(rows, columns, color)
+  frame[top : top + new_height, left : left + new_width] = inner
   # Centres match: source pixel edges lie at -1/2 and length - 1/2.
   offset = (
     left + new_width / 2 - 0.5 - (width / 2 - 0.5) * scale,
     top + new_height / 2 - 0.5 - (height / 2 - 0.5) * scale,
   )
-  return square, Placement(scale, offset)
+  return frame, Placement(scale, offset)

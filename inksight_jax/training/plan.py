@@ -23,8 +23,8 @@ class Job:
     optimizer: optax optimiser.
     batch_size: examples of all chips together.
     train_steps: length of the schedule.
-    image_size: side of the pictures.
-    input_length: tokens of a prompt.
+    image_size: side of the pictures, or their (height, width).
+    input_length: tokens of a prompt; 0 where there is none.
     target_length: tokens of a target.
     rules: logical axis rules.
   """
@@ -33,7 +33,7 @@ class Job:
   optimizer: optax.GradientTransformation
   batch_size: int
   train_steps: int
-  image_size: int
+  image_size: int | tuple[int, int]
   input_length: int
   target_length: int
   rules: mesh_lib.LogicalAxisRules = mesh_lib.LOGICAL_AXIS_RULES
@@ -51,9 +51,12 @@ class Job:
         f"fsdp = {shards}; make BATCH_SIZE a multiple of it."
       )
     targets = ("decoder_input_tokens", "decoder_target_tokens")
+    size = self.image_size
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    prompt = {"encoder_input_tokens": ((self.input_length,), jnp.int32)}
     shapes = {
-      "encoder_input_image": ((self.image_size, self.image_size, 3), jnp.uint8),
-      "encoder_input_tokens": ((self.input_length,), jnp.int32),
+      "encoder_input_image": ((*sides, 3), jnp.uint8),
+      **(prompt if self.input_length else {}),
       **dict.fromkeys(targets, ((self.target_length,), jnp.int32)),
       "decoder_loss_weights": ((self.target_length,), jnp.float32),
     }

@@ -25,7 +25,7 @@ from inksight_jax.pipeline.records import (
   usable,
 )
 from inksight_jax.pipeline.shard_writer import write_shards
-from inksight_jax.pipeline.spec import TASK_PROMPTS, InkSightTasks
+from inksight_jax.pipeline.spec import TASK_PROMPTS, InkSightTasks, task_info
 from inksight_jax.rendering.augment import AugmentConfig
 
 GENERATED = {"count": 9, "held_out_count": 4, "max_length": 3}
@@ -223,7 +223,9 @@ def test_photos_are_filtered_by_shape():
   found.append(Record("untold", "", image=image["fits"]))
   found.append(Record("empty", "", text="a", ink=Ink()))
   source = Source("unit", aspect=(0.5, 4.0), min_side=25)
-  indices, reasons = usable(Traits.of(found), "recognize_image", source)
+  indices, reasons = usable(
+    Traits.of(found), task_info("recognize_image"), source
+  )
   assert [found[i].id for i in indices] == ["fits", "barely"]
   assert reasons == {
     "no image": 1, "aspect ratio outside 0.5 to 4": 2, "side below 25 px": 1,
@@ -231,8 +233,8 @@ def test_photos_are_filtered_by_shape():
   }  # fmt: skip
   # One by one, the same.
   for task in TASK_PROMPTS:
-    indices, reasons = usable(Traits.of(found), task, source)
-    one_by_one = [lack(record, task, source) for record in found]
+    indices, reasons = usable(Traits.of(found), task_info(task), source)
+    one_by_one = [lack(record, task_info(task), source) for record in found]
     assert [i for i, r in enumerate(one_by_one) if not r] == indices.tolist()
     assert collections.Counter(filter(None, one_by_one)) == reasons
 

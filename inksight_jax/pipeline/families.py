@@ -1,0 +1,35 @@
+"""The families of tasks by name, for whoever reads a cache of any of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from inksight_jax.pipeline.reading import ReadingTasks
+from inksight_jax.pipeline.spec import InkSightTasks
+from inksight_jax.pipeline.task_set import FIRST_FAMILY, TaskSet, read_spec
+
+FAMILIES: Mapping[str, type[TaskSet]] = {
+  cls.FAMILY: cls for cls in (InkSightTasks, ReadingTasks)
+}
+
+
+def load_tasks(directory: str) -> TaskSet:
+  """Reads the tasks of a cache, of whichever family.
+
+  Raises:
+    ValueError: the folder holds no cache, or one of an unknown family.
+  """
+  text = read_spec(directory)
+  try:
+    family = json.loads(text).get("family", FIRST_FAMILY)
+  except (json.JSONDecodeError, AttributeError) as error:
+    raise ValueError(
+      f"{directory}: not a task description: {error}."
+    ) from error
+  if family not in FAMILIES:
+    raise ValueError(
+      f"{directory} holds tasks of the family {family!r}; this version knows "
+      f"{', '.join(FAMILIES)}."
+    )
+  return FAMILIES[family].load(directory)
