@@ -1,6 +1,11 @@
 """inksight-jax: training handwriting models in JAX and Flax.
 
-`inksight_jax.load(model_dir)` opens a trained model; see README.md.
+`inksight_jax.load(model_dir)` opens a trained model; see docs/prediction.md.
+
+>>> import inksight_jax
+>>> model = inksight_jax.load("runs/quickstart")
+>>> result = model.recognize_and_derender("word.png")
+>>> result.save("word.inkml")
 """
 
 from __future__ import annotations

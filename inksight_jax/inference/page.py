@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inksight_jax.inference.results import Result
-from inksight_jax.ink.page import Box, Polygon, join_lines
+from inksight_jax.inference.outputs import (
+  Outputs,
+  geometric_mean,
+  rounded,
+  strokes_to_lists,
+)
+from inksight_jax.inference.results import Result, inkml_annotations
+from inksight_jax.ink.inkml import write_inkml_page
+from inksight_jax.ink.page import Box, Polygon, Word, join_lines
 from inksight_jax.ink.types import Ink
 
 
@@ -32,7 +40,7 @@ class PageWord:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PageResult:
+class PageResult(Outputs):
   """Prediction for a page.
 
   Attributes:
@@ -70,10 +78,7 @@ class PageResult:
   @property
   def confidence(self) -> float:
     """Geometric mean of the confidences of the words; 0 without words."""
-    values = [word.result.confidence for word in self.words]
-    if not values or min(values) <= 0:
-      return 0.0
-    return float(np.exp(np.mean(np.log(values))))
+    return geometric_mean([word.result.confidence for word in self.words])
 
   @property
   def truncated(self) -> bool:
@@ -84,3 +89,53 @@ class PageResult:
   def empty(self) -> bool:
     """Whether there is no word, or none has what the task asks for."""
     return all(word.result.empty for word in self.words)
+
+  @property
+  def line_width(self) -> float:
+    """Pen width in pixels that suits the size of the words."""
+    heights = [word.box[3] - word.box[1] for word in self.words]
+    return max(1.5, float(np.median(heights)) / 25) if heights else 1.5
+
+  def to_words(self) -> tuple[tuple[Word, ...], ...]:
+    """The neutral form of the words of each line."""
+    return tuple(
+      tuple(word.result.to_word(word.box, word.polygon) for word in line)
+      for line in self.lines
+    )
+
+  def to_inkml(self, example_id: str = "") -> str:
+    """InkML with a trace group per line and word, and InkSight's annotations.
+
+    Args:
+      example_id: name of the page, left out when empty.
+    """
+    return write_inkml_page(
+      self.to_page(), inkml_annotations(self.task, example_id, self.text)
+    )
+
+  def to_dict(self) -> dict[str, Any]:
+    """Values that JSON can hold; boxes and strokes in page pixels."""
+    return {
+      "task": self.task,
+      "text": self.text,
+      "confidence": round(self.confidence, 6),
+      "truncated": self.truncated,
+      "empty": self.empty,
+      "width": self.width,
+      "height": self.height,
+      "lines": [[_word(word) for word in line] for line in self.lines],
+    }
+
+
+def _word(word: PageWord) -> dict[str, Any]:
+  result = word.result
+  return {
+    "text": result.text,
+    "confidence": round(result.confidence, 6),
+    "character_confidences": rounded(result.character_confidences),
+    "truncated": result.truncated,
+    "empty": result.empty,
+    "box": [round(value, 2) for value in word.box],
+    "polygon": [[round(x, 2), round(y, 2)] for x, y in word.polygon],
+    "strokes": strokes_to_lists(result.ink),
+  }

@@ -135,6 +135,11 @@ class Predictor:
 
     Raises:
       ValueError: the image cannot be read.
+
+    >>> model = load("runs/quickstart")
+    >>> result = model.derender("word.png", text="hello")
+    >>> result.text, result.width, result.height
+    ('hello', 250, 126)
     """
     if text is None:
       return self.predict([image], "derender")[0]
@@ -173,6 +178,11 @@ class Predictor:
 
     Raises:
       ValueError: the image cannot be read.
+
+    >>> model = load("runs/quickstart")
+    >>> result = model.recognize_and_derender("word.png")
+    >>> len(result.character_confidences) == len(result.text)
+    True
     """
     return self.predict([image], "recognize_and_derender")[0]
 
@@ -336,6 +346,14 @@ class Predictor:
       width=prepared.width,
       height=prepared.height,
       image=prepared.source,
+      character_confidences=self._characters(answer)
+      if info.writes_text
+      else (),
+    )
+
+  def _characters(self, answer: Answer) -> tuple[float, ...]:
+    return self.tasks.vocabulary.character_confidences(
+      answer.tokens, answer.log_probs.tolist()
     )
 
 

@@ -1,38 +1,27 @@
-"""What a prediction is, and the forms it is handed on in."""
+"""What the prediction of one image is."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from inksight_jax.inference.outputs import (
+  INFERENCE_MODES,
+  Outputs,
+  rounded,
+  strokes_to_lists,
+)
 from inksight_jax.ink.inkml import write_inkml
-from inksight_jax.ink.svg import write_svg
+from inksight_jax.ink.page import Word
 from inksight_jax.ink.types import Ink
-from inksight_jax.rendering.animation import ink_frames, write_gif
-from inksight_jax.rendering.strokes import draw_ordered
-
-# The words of InkSight's published InkML files where they have one.
-INFERENCE_MODES = {
-  "derender": "Vanilla Derender",
-  "derender_with_text": "Derender with Text",
-  "recognize_and_derender": "Recognize and Derender",
-  "recognize_ink": "Recognize Ink",
-  "recognize_image": "Recognize Image",
-}
-# Longer side of an overlay, pixels; photos are shrunk to it.
-OVERLAY_SIZE = 2048
-GIF_SIZE = 480
+from inksight_jax.text.confidence import word_confidences
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Result:
+class Result(Outputs):
   """Prediction for one image.
 
   Attributes:
@@ -48,6 +37,8 @@ class Result:
     width: of the source image, pixels.
     height: of the source image, pixels.
     image: the source image, uint8[height, width, 3], where it was kept.
+    character_confidences: probability of each code point of `text`, its bytes
+      multiplied; empty where the text was given.
   """
 
   task: str
@@ -61,6 +52,46 @@ class Result:
   width: int
   height: int
   image: NDArray[np.uint8] | None = None
+  character_confidences: tuple[float, ...] = ()
+
+  @property
+  def word_confidences(self) -> list[tuple[str, float]]:
+    """Words of the text, split at blanks, with the product of their characters.
+
+    Empty where the text was given.
+    """
+    if not self.character_confidences:
+      return []
+    return word_confidences(self.text, self.character_confidences)
+
+  @property
+  def line_width(self) -> float:
+    """Pen width in pixels that suits the size of the image."""
+    return max(1.5, max(self.width, self.height) / 150)
+
+  def to_words(self) -> tuple[tuple[Word, ...], ...]:
+    """One line of one word, as large as the image."""
+    return ((self.to_word((0.0, 0.0, float(self.width), float(self.height))),),)
+
+  def to_word(
+    self,
+    box: tuple[float, float, float, float],
+    polygon: tuple[tuple[float, float], ...] = (),
+  ) -> Word:
+    """The neutral form of this word.
+
+    Args:
+      box: left, top, right, bottom in pixels.
+      polygon: its outline, if it is known.
+    """
+    return Word(
+      box,
+      self.text,
+      self.ink,
+      self.confidence,
+      self.character_confidences,
+      polygon,
+    )
 
   def to_inkml(self, example_id: str = "") -> str:
     """InkML document with InkSight's annotations.
@@ -68,23 +99,9 @@ class Result:
     Args:
       example_id: name of the sample, left out when empty.
     """
-    annotations = {
-      "application": "inksight-jax",
-      "inferenceMode": INFERENCE_MODES[self.task],
-    }
-    if example_id:
-      annotations["exampleId"] = example_id
-    annotations["textField"] = self.text
-    return write_inkml(self.ink, annotations)
-
-  def to_svg(self, color_by_order: bool = False) -> str:
-    """SVG document of the size of the source image.
-
-    Args:
-      color_by_order: colours the ink from first to last point.
-    """
-    size = float(self.width), float(self.height)
-    return write_svg(self.ink, *size, self.line_width, color_by_order)
+    return write_inkml(
+      self.ink, inkml_annotations(self.task, example_id, self.text)
+    )
 
   def to_dict(self) -> dict[str, Any]:
     """Values that JSON can hold; strokes as lists of [x, y] pixels."""
@@ -92,84 +109,25 @@ class Result:
       "task": self.task,
       "text": self.text,
       "confidence": round(self.confidence, 6),
+      "words": [
+        {"text": word, "confidence": round(sure, 4)}
+        for word, sure in self.word_confidences
+      ],
+      "character_confidences": rounded(self.character_confidences),
       "truncated": self.truncated,
       "empty": self.empty,
       "width": self.width,
       "height": self.height,
-      "strokes": [
-        np.round(stroke.points, 2).tolist() for stroke in self.ink.strokes
-      ],
+      "strokes": strokes_to_lists(self.ink),
     }
 
-  def to_json(self) -> str:
-    """`to_dict` as text."""
-    return json.dumps(self.to_dict(), ensure_ascii=False) + "\n"
 
-  @property
-  def line_width(self) -> float:
-    """Pen width in pixels that suits the size of the image."""
-    return max(1.5, max(self.width, self.height) / 150)
-
-  def overlay(
-    self, image: NDArray[np.uint8] | None = None
-  ) -> NDArray[np.uint8]:
-    """Draws the ink over the faded source image, coloured by writing order.
-
-    Args:
-      image: uint8[height, width, 3]; the kept one by default.
-
-    Returns:
-      uint8[h, w, 3], shrunk to at most OVERLAY_SIZE on its longer side.
-
-    Raises:
-      ValueError: no image was kept and none is given, or of another size.
-    """
-    image = self.image if image is None else image
-    if image is None:
-      raise ValueError(
-        "This result keeps no image; pass the source image to `overlay`."
-      )
-    if image.shape[:2] != (self.height, self.width):
-      raise ValueError(
-        f"The result is of an image of {self.height} x {self.width} pixels; "
-        f"got one of {image.shape[0]} x {image.shape[1]}."
-      )
-    ink, height, width, scale = self._shrunk(OVERLAY_SIZE)
-    if scale < 1:
-      resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-      image = np.asarray(resized, np.uint8)
-    # Faded, so that the ink on top is told from the ink below.
-    faded = 255 - (255 - image) // 2
-    return draw_ordered(
-      ink, height, width, self.line_width * scale, background=faded
-    )
-
-  def save_gif(self, path: str | os.PathLike[str]) -> None:
-    """Writes a GIF in which the strokes appear in order, on white.
-
-    Args:
-      path: file to write; its pictures have at most GIF_SIZE pixels a side.
-    """
-    ink, height, width, scale = self._shrunk(GIF_SIZE)
-    line_width = self.line_width * scale
-    write_gif(path, ink_frames(ink, height, width, line_width))
-
-  def _shrunk(self, longest: int) -> tuple[Ink, int, int, float]:
-    """Ink, height, width and scale of the image with a limited longer side."""
-    scale = min(1.0, longest / max(self.width, self.height))
-    height = max(1, round(self.height * scale))
-    width = max(1, round(self.width * scale))
-    # Pixel centres are whole numbers, so a resize by s maps x to
-    # (x + 0.5) s - 0.5.
-    offset = 0.5 * scale - 0.5
-    return self.ink.scaled(scale, (offset, offset)), height, width, scale
-
-  def show(self) -> Image.Image:
-    """The overlay as a Pillow image, which notebooks display.
-
-    In a script, call `.show()` or `.save(path)` on what this returns.
-
-    Raises:
-      ValueError: no image was kept.
-    """
-    return Image.fromarray(self.overlay())
+def inkml_annotations(task: str, example_id: str, text: str) -> dict[str, str]:
+  """What InkSight's published InkML files say about themselves."""
+  annotations = {
+    "application": "inksight-jax",
+    "inferenceMode": INFERENCE_MODES.get(task, task),
+  }
+  if example_id:
+    annotations["exampleId"] = example_id
+  return annotations | {"textField": text}

@@ -1,10 +1,14 @@
-"""Ink being written, as frames and as a GIF."""
+"""Ink being written, as frames, as a GIF and as a video."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +19,7 @@ Image = NDArray[np.uint8]
 
 # What a GIF can hold.
 _PALETTE_SIZE = 256
+_VIDEO_CODECS = ("vp09", "mp4v")
 
 
 def ink_frames(
@@ -109,11 +114,7 @@ def write_gif(
   Raises:
     ValueError: there are no frames, or their sizes differ.
   """
-  if not frames:
-    raise ValueError("A GIF needs at least one frame.")
-  shapes = {frame.shape for frame in frames}
-  if len(shapes) > 1:
-    raise ValueError(f"Frames differ in shape: {sorted(shapes)}.")
+  _check_frames(frames, "GIF")
   from PIL import Image as PillowImage
 
   indices, palette = _indexed(frames)
@@ -131,3 +132,73 @@ def write_gif(
     loop=0,
     disposal=1,
   )
+
+
+def write_mp4(
+  path: str | os.PathLike[str],
+  frames: Sequence[Image],
+  frame_ms: int = 60,
+  last_ms: int = 1500,
+) -> None:
+  """Writes frames as an MP4 video.
+
+  VP9, which browsers play, where OpenCV's FFmpeg can write it (its wheels can),
+  else MPEG-4 part 2, which most players but no browsers know.
+
+  Args:
+    path: file to write.
+    frames: uint8[height, width, 3] RGB, all of one size.
+    frame_ms: how long each frame shows, ms.
+    last_ms: how long the last one shows, ms.
+
+  Raises:
+    ValueError: there are no frames, their sizes differ, or this OpenCV has no
+      encoder.
+  """
+  _check_frames(frames, "video")
+  height, width = frames[0].shape[:2]
+  # Video codecs halve the resolution of colours: sides must be even.
+  padding = ((0, height % 2), (0, width % 2), (0, 0))
+  size = width + width % 2, height + height % 2
+  rest = max(1, round(last_ms / frame_ms))
+  with tempfile.TemporaryDirectory() as folder:
+    # OpenCV chooses the container by the ending.
+    file = os.path.join(folder, "video.mp4")
+    writer = _video_writer(file, 1000 / frame_ms, size)
+    for frame in [*frames, *[frames[-1]] * (rest - 1)]:
+      writer.write(np.pad(frame, padding, mode="edge")[:, :, ::-1].copy())
+    writer.release()
+    shutil.move(file, os.fspath(path))
+
+
+def _video_writer(
+  file: str, rate: float, size: tuple[int, int]
+) -> cv2.VideoWriter:
+  with _quiet():
+    for codec in _VIDEO_CODECS:
+      code = cv2.VideoWriter.fourcc(*codec)
+      writer = cv2.VideoWriter(file, code, rate, size)
+      if writer.isOpened():
+        return writer
+  raise ValueError(
+    "This OpenCV cannot write MP4; install opencv-python-headless, or use GIF."
+  )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """An encoder that is not there is no error worth a line."""
+  level = cv2.utils.logging.getLogLevel()
+  cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+  try:
+    yield
+  finally:
+    cv2.utils.logging.setLogLevel(level)
+
+
+def _check_frames(frames: Sequence[Image], kind: str) -> None:
+  if not frames:
+    raise ValueError(f"A {kind} needs at least one frame.")
+  shapes = {frame.shape for frame in frames}
+  if len(shapes) > 1:
+    raise ValueError(f"Frames differ in shape: {sorted(shapes)}.")

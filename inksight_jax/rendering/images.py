@@ -5,6 +5,7 @@ Every refusal is a ValueError that says what is wrong with the file.
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from inksight_jax.ink.page import Picture
 
 # A 60-megapixel photo passes; the decoded picture and one copy stay well
 # below 1 GB.
@@ -115,3 +118,29 @@ def _too_large(name: str, size: str) -> str:
     f"{name} is too large: {size} pixels, {MAX_PIXELS // 10**6} megapixels at "
     "most; crop or shrink it first."
   )
+
+
+def encode_image(
+  image: NDArray[np.uint8], media_type: str, longest: int
+) -> Picture:
+  """Encodes an image for a file that carries it along.
+
+  Args:
+    image: uint8[height, width, 3] RGB.
+    media_type: "image/jpeg" or "image/png".
+    longest: the longer side is shrunk to it, pixels.
+
+  Raises:
+    ValueError: another media type.
+  """
+  kinds = {"image/jpeg": "JPEG", "image/png": "PNG"}
+  if media_type not in kinds:
+    raise ValueError(f"{media_type!r}; one of {', '.join(kinds)}.")
+  picture = Image.fromarray(image)
+  scale = longest / max(picture.size)
+  if scale < 1:
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    picture = picture.resize((width, height), Image.Resampling.BOX)
+  stream = io.BytesIO()
+  picture.save(stream, kinds[media_type], quality=85)
+  return Picture(stream.getvalue(), media_type, picture.width, picture.height)

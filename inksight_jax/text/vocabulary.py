@@ -19,6 +19,7 @@ from inksight_jax.text.codecs import (
   TextCodec,
   codec_from_config,
 )
+from inksight_jax.text.confidence import character_confidences
 
 FILE_NAME = "vocabulary.json"
 _SENTENCEPIECE_NAME = "sentencepiece.model"
@@ -101,7 +102,7 @@ class Vocabulary:
         break
       if self.ink_offset <= i < self.size:
         ink_ids.append(i - self.ink_offset)
-      elif PAD_ID < i < self.ink_offset:
+      elif self._is_text(i):
         text_ids.append(i)
     return Decoded(
       text=self.text.decode(text_ids),
@@ -109,6 +110,28 @@ class Vocabulary:
       num_text_tokens=len(text_ids),
       num_ink_tokens=len(ink_ids),
       ended=ended,
+    )
+
+  def _is_text(self, i: int) -> bool:
+    return PAD_ID < i < self.ink_offset and i != EOS_ID
+
+  def character_confidences(
+    self, ids: Iterable[SupportsIndex], log_probs: Iterable[float]
+  ) -> tuple[float, ...]:
+    """How sure each code point of `decode(ids).text` is, 0 to 1.
+
+    Args:
+      ids: model ids.
+      log_probs: log-probability of each.
+    """
+    text: list[tuple[int, float]] = []
+    for i, log_prob in zip(map(int, ids), log_probs, strict=True):
+      if i == EOS_ID:
+        break
+      if self._is_text(i):
+        text.append((i, float(log_prob)))
+    return character_confidences(
+      self.text, [i for i, _ in text], [log_prob for _, log_prob in text]
     )
 
   def save(self, directory: str | os.PathLike[str]) -> None:

@@ -175,6 +175,24 @@ def test_requests_that_cannot_be_met_are_refused(model: Predictor):
 
 
 def test_every_task_of_the_table_has_a_name_in_the_files():
-  from inksight_jax.inference.results import INFERENCE_MODES
+  from inksight_jax.inference.outputs import INFERENCE_MODES
 
   assert set(INFERENCE_MODES) == set(TASK_PROMPTS)
+
+
+def test_characters_have_the_probabilities_of_their_tokens(model):
+  image = np.random.default_rng(3).integers(0, 256, (32, 64, 3), np.uint8)
+  result = model.recognize_and_derender(image)
+  assert len(result.character_confidences) == len(result.text)
+  # All text tokens, in whatever order, and no others.
+  offset = model.tasks.vocabulary.ink_offset
+  ids = result.tokens.tolist()
+  written = [
+    p for i, p in zip(ids, result.log_probs, strict=True) if 1 < i < offset
+  ]
+  if result.text:
+    np.testing.assert_allclose(
+      np.log(result.character_confidences).sum(), np.sum(written), rtol=1e-4
+    )
+  assert model.derender(image).character_confidences == ()
+  assert model.derender(image, "a1").character_confidences == ()

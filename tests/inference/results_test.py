@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inksight_jax.inference.results import OVERLAY_SIZE, Result
+from inksight_jax.inference.outputs import OVERLAY_SIZE
+from inksight_jax.inference.results import Result
 from inksight_jax.ink.inkml import read_inkml
 from inksight_jax.ink.types import Ink
 
