@@ -6,18 +6,22 @@ import argparse
 import glob
 import json
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from inksight_jax.cli.predictions import JOURNAL, Journal
+from inksight_jax.cli.progress import Progress
+
 if TYPE_CHECKING:
+  from inksight_jax.inference.outputs import Outputs
   from inksight_jax.inference.predictor import Predictor, Prepared
-  from inksight_jax.inference.results import Result
 
 HELP = "read images of words: text, ink, files"
-DESCRIPTION = """\
+DESCRIPTION = f"""\
 Predict the text and the pen strokes of images of single words. Writes one file
-per image and format, and summary.json. An image that cannot be read is
+per image and format, summary.json, and {JOURNAL}, by which an interrupted
+command goes on: images whose files are complete are not done again, unless the
+image, the model or the task has changed. An image that cannot be read is
 reported at the end and makes the exit code 1; the others are done all the same.
 """
 EPILOG = """\
@@ -27,10 +31,29 @@ examples:
     --format=svg,gif --output_dir=out
   inksight-jax predict --model_dir=runs/mine --task=derender_with_text \\
     --text=hello hello.png --output_dir=out
-  inksight-jax predict --model_dir=runs/mine 'crops/*.png' --output_dir=out \\
-    --json
+  inksight-jax predict --model_dir=runs/mine 'crops/**/*.png' \\
+    --output_dir=out --format=html,pdf,xopp,pagexml --overwrite --json
 """
-FORMATS = ("inkml", "svg", "png", "gif", "json")
+# Format to ending; the same as `inference.outputs.FORMATS`, which takes JAX and
+# OpenCV to import. A test compares them.
+FORMATS: Mapping[str, str] = {
+  "inkml": ".inkml",
+  "svg": ".svg",
+  "animated": ".animated.svg",
+  "png": ".png",
+  "gif": ".gif",
+  "mp4": ".mp4",
+  "json": ".json",
+  "xopp": ".xopp",
+  "pagexml": ".page.xml",
+  "alto": ".alto.xml",
+  "pdf": ".pdf",
+  "html": ".html",
+}
+DEFAULT_FORMATS = ("inkml", "svg", "png", "gif", "json", "html")
+# Formats that show the photo, which is then read a second time: all photos of
+# a batch would fill the memory.
+_WITH_PHOTO = frozenset(("png", "xopp", "pdf", "html"))
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SUMMARY = "summary"
 
@@ -58,10 +81,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   parser.add_argument(
     "--format",
-    default=",".join(FORMATS),
+    default=",".join(DEFAULT_FORMATS),
     metavar="LIST",
-    help="some of inkml, svg, png (ink over the photo), gif (strokes as they "
-    "appear) and json, with commas between; all by default",
+    help="with commas between: inkml, svg, animated (an SVG that writes "
+    "itself), png (ink over the photo), gif, mp4 (strokes as they appear), "
+    "json, xopp (Xournal++), pagexml, alto, pdf, html (a player); default: "
+    "%(default)s",
+  )
+  parser.add_argument(
+    "--overwrite",
+    action="store_true",
+    help="do images again whose files are complete",
   )
   parser.add_argument(
     "--step", type=int, metavar="N", help="checkpoint; the latest by default"
@@ -91,16 +121,27 @@ def run(args: argparse.Namespace) -> int:
   if args.text is None and task == "derender_with_text":
     raise ValueError("derender_with_text needs --text: what is written.")
   os.makedirs(args.output_dir, exist_ok=True)
-  names = output_names(paths)
-  entries: list[dict[str, Any]] = []
-  for first in range(0, len(paths), args.batch_size):
-    chunk = paths[first : first + args.batch_size]
-    for path, result in _predict_chunk(model, chunk, task, args.text):
+  settings = {
+    "model_dir": os.path.abspath(args.model_dir),
+    "step": model.step,
+    "task": task,
+    "text": args.text,
+  }
+  journal = Journal(args.output_dir, settings, args.overwrite)
+  names = output_names(paths, journal.names)
+  entries: dict[str, dict[str, Any]] = {}
+  for path in paths:
+    if entry := journal.done(path, [FORMATS[kind] for kind in formats]):
+      entries[path] = {**entry, "image": path, "skipped": True}
+  todo = [path for path in paths if path not in entries]
+  with Progress("images", total=len(todo)) as progress:
+    for path, result in _results(model, todo, task, args):
       entry = _write(path, result, names[path], formats, args.output_dir)
-      entries.append(entry)
-      if not args.json:
-        print(describe(entry), file=sys.stderr, flush=True)
-  return _finish(entries, task, args)
+      if "error" not in entry:
+        journal.add(path, names[path], entry)
+      entries[path] = entry
+      _report(progress, entry, quiet=args.json)
+  return _finish([entries[path] for path in paths], task, args)
 
 
 def parse_formats(text: str) -> list[str]:
@@ -121,7 +162,8 @@ def parse_formats(text: str) -> list[str]:
 def find_images(patterns: Sequence[str]) -> list[str]:
   """Files that paths, folders and glob patterns name, each once, in order.
 
-  A path without a file is kept: it becomes a reported failure.
+  `**` in a pattern stands for folders of any depth. A path without a file is
+  kept: it becomes a reported failure.
 
   Raises:
     ValueError: a folder holds no image, or a pattern matches nothing.
@@ -135,7 +177,8 @@ def find_images(patterns: Sequence[str]) -> list[str]:
         if name.lower().endswith(EXTENSIONS)
       )
     elif glob.has_magic(pattern) and not os.path.exists(pattern):
-      matches = sorted(filter(os.path.isfile, glob.glob(pattern)))
+      found_files = glob.glob(pattern, recursive=True)
+      matches = sorted(filter(os.path.isfile, found_files))
     else:
       matches = [pattern]
     if not matches:
@@ -144,12 +187,23 @@ def find_images(patterns: Sequence[str]) -> list[str]:
   return list(found)
 
 
-def output_names(paths: Sequence[str]) -> dict[str, str]:
-  """A file name without ending for each path; equal ones get numbers."""
+def output_names(
+  paths: Sequence[str], known: Mapping[str, str] | None = None
+) -> dict[str, str]:
+  """A file name without ending for each path; equal ones get numbers.
+
+  Args:
+    paths: of images.
+    known: names that earlier runs gave, by absolute path: they stay.
+  """
+  known = known or {}
   names: dict[str, str] = {}
   # Its JSON file would overwrite the summary.
-  taken = {SUMMARY}
+  taken = {SUMMARY, *(name.lower() for name in known.values())}
   for path in paths:
+    if os.path.abspath(path) in known:
+      names[path] = known[os.path.abspath(path)]
+      continue
     stem = os.path.splitext(os.path.basename(path))[0] or "image"
     name, number = stem, 1
     while name.lower() in taken:
@@ -168,42 +222,54 @@ def default_task(tasks: Sequence[str]) -> str:
   return tasks[0]
 
 
-def _predict_chunk(
-  model: Predictor, paths: Sequence[str], task: str, text: str | None
-) -> Iterator[tuple[str, Result | ValueError]]:
+def _results(
+  model: Predictor,
+  paths: Sequence[str],
+  task: str,
+  args: argparse.Namespace,
+) -> Iterator[tuple[str, Outputs | Exception]]:
   """Results in the order of the paths; an error where an image is bad."""
-  prepared: dict[str, Prepared] = {}
-  results: dict[str, Result | ValueError] = {}
-  for path in paths:
-    try:
-      prepared[path] = model.prepare(path)
-    except ValueError as error:
-      results[path] = error
-  texts = None if text is None else [text] * len(prepared)
-  answers = model.predict_prepared(list(prepared.values()), task, texts)
-  results |= dict(zip(prepared, answers, strict=True))
-  for path in paths:
-    yield path, results[path]
+  for first in range(0, len(paths), args.batch_size):
+    chunk = paths[first : first + args.batch_size]
+    prepared: dict[str, Prepared] = {}
+    results: dict[str, Outputs | Exception] = {}
+    for path in chunk:
+      try:
+        prepared[path] = model.prepare(path)
+      # Whatever a file makes a decoder do, the others are done.
+      except Exception as error:
+        results[path] = error
+    texts = None if args.text is None else [args.text] * len(prepared)
+    answers = model.predict_prepared(list(prepared.values()), task, texts)
+    results |= dict(zip(prepared, answers, strict=True))
+    for path in chunk:
+      yield path, results[path]
 
 
 def _write(
   path: str,
-  result: Result | ValueError,
+  result: Outputs | Exception,
   name: str,
   formats: Sequence[str],
   output_dir: str,
 ) -> dict[str, Any]:
   """Writes the files of one image and returns its entry in the summary."""
-  if isinstance(result, ValueError):
-    return {"image": path, "error": str(result)}
+  if isinstance(result, Exception):
+    return {"image": path, "error": _words(result)}
+  from inksight_jax.datasets import atomic
+  from inksight_jax.rendering.images import read_image
+
   files = []
   try:
+    photo = read_image(path) if _WITH_PHOTO & set(formats) else None
     for kind in formats:
-      file = os.path.join(output_dir, f"{name}.{kind}")
-      _write_file(file, kind, result, path, name)
+      file = os.path.join(output_dir, name + FORMATS[kind])
+      with atomic.replacing(file) as partial:
+        result.save(partial, kind, photo, path)
       files.append(os.path.basename(file))
-  except (OSError, ValueError) as error:
-    return {"image": path, "error": f"{error}"}
+  # A disk that is full, a photo that has gone: the others are done.
+  except Exception as error:
+    return {"image": path, "error": _words(error)}
   return {
     "image": path,
     "text": result.text,
@@ -215,61 +281,64 @@ def _write(
   }
 
 
-def _write_file(
-  file: str, kind: str, result: Result, path: str, name: str
-) -> None:
-  from PIL import Image
-
-  from inksight_jax.rendering.images import read_image
-
-  if kind == "png":
-    # Read again rather than kept: a batch of photos would fill the memory.
-    Image.fromarray(result.overlay(read_image(path))).save(file)
-  elif kind == "gif":
-    result.save_gif(file)
-  else:
-    text = {
-      "inkml": lambda: result.to_inkml(name),
-      "svg": lambda: result.to_svg(color_by_order=True),
-      "json": result.to_json,
-    }[kind]()
-    with open(file, "w", encoding="utf-8") as stream:
-      stream.write(text)
+def _words(error: Exception) -> str:
+  """What went wrong; the kind of error where its words are not ours."""
+  expected = isinstance(error, (OSError, ValueError)) and str(error)
+  return str(error) if expected else f"{type(error).__name__}: {error}"
 
 
-def describe(entry: dict[str, Any]) -> str:
+def describe(entry: Mapping[str, Any]) -> str:
   """One line about one image."""
   if "error" in entry:
-    return f"failed  {entry['image']}: {entry['error']}"
-  notes = [name for name in ("truncated", "empty") if entry[name]]
-  return (
-    f"done    {entry['image']}: {entry['text']!r}, {entry['strokes']} strokes, "
-    f"confidence {entry['confidence']:.2f}{''.join(f', {n}' for n in notes)}"
-  )
+    line = f"failed  {entry['image']}: {entry['error']}"
+  else:
+    notes = [name for name in ("truncated", "empty") if entry[name]]
+    line = (
+      f"done    {entry['image']}: {entry['text']!r}, {entry['strokes']} "
+      f"strokes, confidence {entry['confidence']:.2f}"
+      f"{''.join(f', {n}' for n in notes)}"
+    )
+  return _printable(line)
+
+
+def _printable(text: str) -> str:
+  """Names of files need not be Unicode; what is printed must."""
+  return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _report(progress: Progress, entry: Mapping[str, Any], quiet: bool) -> None:
+  if progress.has_bar:
+    progress.advance("predict")
+  if "error" in entry or not (quiet or progress.has_bar):
+    progress.say(describe(entry))
 
 
 def _finish(
   entries: Sequence[dict[str, Any]], task: str, args: argparse.Namespace
 ) -> int:
   """Writes and prints the summary; returns the exit code."""
+  from inksight_jax.datasets import atomic
+
   failures = [entry for entry in entries if "error" in entry]
+  skipped = sum(1 for entry in entries if entry.get("skipped"))
   summary = {
     "task": task,
     "images": len(entries),
     "failures": len(failures),
+    "skipped": skipped,
     "results": list(entries),
   }
-  text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-  path = os.path.join(args.output_dir, f"{SUMMARY}.json")
-  with open(path, "w", encoding="utf-8") as file:
-    file.write(text)
+  text = _printable(json.dumps(summary, indent=2, ensure_ascii=False)) + "\n"
+  atomic.write_text(os.path.join(args.output_dir, f"{SUMMARY}.json"), text)
   if args.json:
     print(text, end="")
   else:
+    done = len(entries) - len(failures)
+    before = f", {skipped} of them before" if skipped else ""
     print(
-      f"{len(entries) - len(failures)} of {len(entries)} images done, files in "
+      f"{done} of {len(entries)} images done{before}, files in "
       f"{args.output_dir}"
     )
     for entry in failures:
-      print(f"  failed: {entry['image']}: {entry['error']}")
+      print(f"  {describe(entry)}")
   return 1 if failures else 0

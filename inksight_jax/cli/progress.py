@@ -17,6 +17,7 @@ class Progress:
     unit: what is counted, in the plural.
     terminal: whether to draw a bar; None looks.
     clock: seconds.
+    total: how much there is to do, where it is known.
   """
 
   def __init__(
@@ -24,6 +25,7 @@ class Progress:
     unit: str,
     terminal: bool | None = None,
     clock: Callable[[], float] = time.monotonic,
+    total: int | None = None,
   ) -> None:
     self._unit = unit
     self._clock = clock
@@ -33,7 +35,7 @@ class Progress:
     if sys.stderr.isatty() if terminal is None else terminal:
       from tqdm import tqdm
 
-      self._bar = tqdm(unit=f" {unit}")
+      self._bar = tqdm(unit=f" {unit}", total=total)
 
   def __enter__(self) -> Progress:
     return self
@@ -41,6 +43,18 @@ class Progress:
   def __exit__(self, *error: object) -> None:
     if self._bar is not None:
       self._bar.close()
+
+  @property
+  def has_bar(self) -> bool:
+    """Whether a bar is drawn, so that lines of success would only disturb."""
+    return self._bar is not None
+
+  def say(self, line: str) -> None:
+    """Prints a line on standard error, above the bar if there is one."""
+    if self._bar is not None:
+      self._bar.write(line, file=sys.stderr)
+    else:
+      print(line, file=sys.stderr, flush=True)
 
   def advance(self, name: str, count: int = 1) -> None:
     """Adds to the count.

@@ -63,6 +63,9 @@ class Outputs:
   # Fields of the one kind of result, properties of the other.
   text: str
   ink: Ink
+  confidence: float
+  truncated: bool
+  empty: bool
   width: int
   height: int
   image: Photo

@@ -42,8 +42,8 @@ def test_one_bad_image_does_not_stop_the_others(
   assert {path.name for path in out.iterdir()} == {
     f"{stem}.{ending}"
     for stem in ("a", "b")
-    for ending in ("inkml", "svg", "png", "gif", "json")
-  } | {"summary.json"}
+    for ending in ("inkml", "svg", "png", "gif", "json", "html")
+  } | {"summary.json", "predictions.jsonl"}
   for stem, size in (("a", (50, 30)), ("b", (20, 64))):
     values = json.loads((out / f"{stem}.json").read_text())
     ink, annotations = read_inkml(out / f"{stem}.inkml")
@@ -79,7 +79,7 @@ def test_formats_task_and_json_are_as_asked(
   summary = json.loads(capsys.readouterr().out)
   assert summary["results"][0]["text"] == "a1"
   assert summary["results"][0]["files"] == ["a.svg", "a.json"]
-  assert len(list(out.iterdir())) == 3
+  assert len(list(out.iterdir())) == 4
   assert main([*words, "--task=recognize_image"]) == 1
   assert "not trained for" in capsys.readouterr().err
 
@@ -104,5 +104,12 @@ def test_names_never_collide():
 
 def test_unknown_formats_are_refused():
   assert predict.parse_formats("svg, gif") == ["svg", "gif"]
-  with pytest.raises(ValueError, match="'pdf'; choose from inkml"):
-    predict.parse_formats("svg,pdf")
+  with pytest.raises(ValueError, match="'doc'; choose from inkml"):
+    predict.parse_formats("svg,doc")
+
+
+def test_the_formats_are_those_of_results():
+  from inksight_jax.inference import outputs
+
+  assert predict.FORMATS == outputs.FORMATS
+  assert set(predict.DEFAULT_FORMATS) <= set(predict.FORMATS)

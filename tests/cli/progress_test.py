@@ -22,3 +22,16 @@ def test_a_terminal_gets_a_bar(capsys):
     progress.advance("iam", 4)
   error = capsys.readouterr().err
   assert "7 records" in error and "iam" in error
+
+
+def test_lines_stand_above_the_bar(capsys):
+  with Progress("images", terminal=True, total=4) as progress:
+    progress.advance("predict", 2)
+    progress.say("one line")
+    assert progress.has_bar
+  error = capsys.readouterr().err
+  assert "one line\n" in error and "2/4" in error
+  with Progress("images", terminal=False) as progress:
+    progress.say("a line")
+    assert not progress.has_bar
+  assert capsys.readouterr().err == "a line\n"
