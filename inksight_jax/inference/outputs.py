@@ -161,6 +161,8 @@ class Outputs:
       photo: whether to lay the photo below the ink.
     """
     image = self.image if image is None else image
+    if image is not None:
+      image = _faded(image)  # Xournal++ cannot do it.
     return write_xopp(self.to_page(image if photo else None, "image/png"))
 
   def to_pagexml(self, image_name: str = "") -> str:
@@ -197,10 +199,9 @@ class Outputs:
     if scale < 1:
       resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
       image = np.asarray(resized, np.uint8)
-    # Faded, so that the ink on top is told from the ink below.
-    faded = 255 - (255 - image) // 2
+    background = _faded(image)
     return draw_ordered(
-      ink, height, width, self.line_width * scale, background=faded
+      ink, height, width, self.line_width * scale, background=background
     )
 
   def show(self) -> Image.Image:
@@ -277,6 +278,11 @@ class Outputs:
     # (x + 0.5) s - 0.5.
     offset = 0.5 * scale - 0.5
     return self.ink.scaled(scale, (offset, offset)), height, width, scale
+
+
+def _faded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+  """Half as dark, so that the ink on top is told from the ink below."""
+  return 255 - (255 - image) // 2
 
 
 def strokes_to_lists(ink: Ink) -> list[list[list[float]]]:
