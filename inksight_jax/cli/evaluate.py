@@ -107,7 +107,10 @@ def run(args: argparse.Namespace) -> int:
   from inksight_jax.pipeline.task_set import write_text
 
   start = time.perf_counter()
-  model = predictor.load(args.model_dir, args.step, args.batch_size)
+  # What the model says by itself.
+  model = predictor.load(
+    args.model_dir, args.step, args.batch_size, constrained=False
+  )
   tasks = model.tasks
   if args.path is not None:
     tasks = dataclasses.replace(tasks, path=args.path)

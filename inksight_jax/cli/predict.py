@@ -97,6 +97,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "--step", type=int, metavar="N", help="checkpoint; the latest by default"
   )
   parser.add_argument(
+    "--unconstrained",
+    action="store_true",
+    help="let the model write any token at any place; by default an answer "
+    "holds what its task writes, x before y, and a pen that goes round in "
+    "circles is stopped",
+  )
+  parser.add_argument(
     "--batch_size",
     type=int,
     default=16,
@@ -115,7 +122,9 @@ def run(args: argparse.Namespace) -> int:
   paths = find_images(args.images)
   from inksight_jax.inference import predictor
 
-  model = predictor.load(args.model_dir, args.step, args.batch_size)
+  model = predictor.load(
+    args.model_dir, args.step, args.batch_size, not args.unconstrained
+  )
   task = args.task or default_task(model.tasks.tasks)
   model.check_task(task)
   if args.text is None and task == "derender_with_text":
@@ -126,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
     "step": model.step,
     "task": task,
     "text": args.text,
+    "unconstrained": args.unconstrained,
   }
   journal = Journal(args.output_dir, settings, args.overwrite)
   names = output_names(paths, journal.names)

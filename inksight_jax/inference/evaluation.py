@@ -147,6 +147,7 @@ def predict_samples(
   answers = predictor.answer(
     [sample.example.image for sample in samples],
     [sample.example.inputs for sample in samples],
+    [sample.task for sample in samples],
   )
   predictions = []
   for sample, answer in zip(samples, answers, strict=True):

@@ -13,6 +13,7 @@ from flax.linen import partitioning
 from numpy.typing import NDArray
 
 from inksight_jax.inference import recipe
+from inksight_jax.inference.decoder import Answer, Decoder
 from inksight_jax.inference.results import Result
 from inksight_jax.ink.normalize import Placement
 from inksight_jax.ink.types import Ink
@@ -20,7 +21,6 @@ from inksight_jax.models.sequence_to_sequence import SequenceToSequence
 from inksight_jax.networks.decoding import DecodeConfig
 from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.rendering.images import ImageLike, read_image
-from inksight_jax.text.codecs import PAD_ID
 from inksight_jax.training import checkpoints
 
 
@@ -43,24 +43,6 @@ class Prepared:
   source: NDArray[np.uint8] | None = None
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Answer:
-  """Decoded tokens of one example.
-
-  Attributes:
-    tokens: int32[tokens], EOS included if there was one, no padding.
-    log_probs: float32[tokens].
-  """
-
-  tokens: NDArray[np.int32]
-  log_probs: NDArray[np.float32]
-
-  @property
-  def confidence(self) -> float:
-    """Geometric mean of the token probabilities, 0 to 1."""
-    return float(np.exp(self.log_probs.mean())) if len(self.tokens) else 0.0
-
-
 class Predictor:
   """Derenders and recognises images of single words.
 
@@ -80,6 +62,7 @@ class Predictor:
     step: int = 0,
     batch_size: int = 32,
     decode_config: DecodeConfig | None = None,
+    constrained: bool = False,
   ) -> None:
     """Binds a model to its parameters; compiles at the first prediction.
 
@@ -91,12 +74,12 @@ class Predictor:
       batch_size: largest number of images decoded together.
       decode_config: how to decode; the model's own, else greedy up to the
         target length of the tasks.
+      constrained: hold answers to what their task writes, x before y, and
+        stop a pen that goes round in circles; see `networks.grammar`.
 
     Raises:
       ValueError: `batch_size` is not positive.
     """
-    if batch_size < 1:
-      raise ValueError(f"`batch_size` must be at least 1; got {batch_size}.")
     self.model = model
     self.params = params
     self.tasks = tasks
@@ -105,25 +88,12 @@ class Predictor:
     config = decode_config or model.decode_config
     if config is None:
       config = DecodeConfig(max_length=tasks.target_length)
-
-    def decode(
-      params: Any, batch: dict[str, jax.Array], key: jax.Array
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-      # The batch is small and lies on one device, whatever the mesh of a
-      # training around us.
-      with partitioning.axis_rules(()):
-        decoded = model.decode_batch(params, batch, key, config)
-      return (
-        decoded.tokens[:, 0],
-        decoded.log_probs[:, 0],
-        decoded.lengths[:, 0],
-      )
+    self._decoder = Decoder(model, tasks, batch_size, config, constrained)
 
     def score(params: Any, batch: dict[str, jax.Array]) -> Any:
       with partitioning.axis_rules(()):
         return model.eval_fn(params, batch)[1]
 
-    self._decode = jax.jit(decode)
     self._score = jax.jit(score)
 
   def derender(self, image: ImageLike, text: str | None = None) -> Result:
@@ -235,7 +205,8 @@ class Predictor:
     self.check_task(task)
     texts = self._texts(texts, task, len(prepared))
     inputs = [self._inputs(task, text) for text in texts]
-    answers = self.answer([p.image for p in prepared], inputs)
+    images = [p.image for p in prepared]
+    answers = self.answer(images, inputs, [task] * len(images))
     return [
       self._result(answer, image, task, text)
       for answer, image, text in zip(answers, prepared, texts, strict=True)
@@ -245,21 +216,19 @@ class Predictor:
     self,
     images: Sequence[NDArray[np.uint8]],
     inputs: Sequence[Sequence[int] | NDArray[np.int32]],
+    tasks: Sequence[str],
   ) -> list[Answer]:
     """Decodes model inputs.
 
     Args:
       images: uint8[height, width, 3] each, as `prepare` makes them.
       inputs: prompt ids of each, at most `prompt_length`.
+      tasks: the task of each.
 
     Returns:
       One answer per image.
     """
-    answers: list[Answer] = []
-    for first in range(0, len(images), self.batch_size):
-      rows = slice(first, first + self.batch_size)
-      answers += self._answer_batch(images[rows], inputs[rows])
-    return answers
+    return self._decoder.answer(self.params, images, inputs, tasks)
 
   def score(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Teacher-forced clu metrics of a batch of model features."""
@@ -301,32 +270,6 @@ class Predictor:
       )
     return ids
 
-  def _answer_batch(
-    self,
-    images: Sequence[NDArray[np.uint8]],
-    inputs: Sequence[Sequence[int] | NDArray[np.int32]],
-  ) -> list[Answer]:
-    # Batch sizes are powers of two, to compile a handful of programs only.
-    # Rows are filled up with copies: they end when their originals do.
-    count = len(images)
-    size = min(1 << (count - 1).bit_length(), self.batch_size)
-    rows = [*range(count), *[0] * (size - count)]
-    batch: dict[str, NDArray[Any]] = {
-      "encoder_input_image": np.stack([images[row] for row in rows])
-    }
-    if self.tasks.prompt_length:
-      tokens = np.full((size, self.tasks.prompt_length), PAD_ID, np.int32)
-      for row, source in enumerate(rows):
-        tokens[row, : len(inputs[source])] = inputs[source]
-      batch["encoder_input_tokens"] = tokens
-    ids, log_probs, lengths = jax.device_get(
-      self._decode(self.params, batch, jax.random.PRNGKey(0))
-    )
-    return [
-      Answer(ids[row, : lengths[row]], log_probs[row, : lengths[row]])
-      for row in range(count)
-    ]
-
   def _result(
     self, answer: Answer, prepared: Prepared, task: str, text: str
   ) -> Result:
@@ -361,6 +304,7 @@ def load(
   model_dir: str | os.PathLike[str],
   step: int | None = None,
   batch_size: int = 32,
+  constrained: bool = True,
 ) -> Predictor:
   """Opens a model directory.
 
@@ -370,6 +314,7 @@ def load(
     model_dir: folder that training wrote.
     step: which checkpoint; the latest by default.
     batch_size: largest number of images decoded together.
+    constrained: hold answers to the form that their task has; see `Predictor`.
 
   Raises:
     ValueError: the folder holds no (such) trained model.
@@ -384,4 +329,5 @@ def load(
     loaded.tasks,
     step=int(os.path.basename(folder)),
     batch_size=batch_size,
+    constrained=constrained,
   )

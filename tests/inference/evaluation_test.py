@@ -28,7 +28,7 @@ def with_answers(
   """Answers by what is asked; nothing but EOS where `answers` is None."""
 
   class Fake(Predictor):
-    def answer(self, images, inputs):
+    def answer(self, images, inputs, tasks):
       tokens = [
         [EOS_ID] if answers is None else answers[key(image, prompt)]
         for image, prompt in zip(images, inputs, strict=True)

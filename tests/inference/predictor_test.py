@@ -34,7 +34,7 @@ def answering(
   answer = Answer(
     np.asarray(tokens, np.int32), np.full(len(tokens), -0.25, np.float32)
   )
-  monkeypatch.setattr(fake, "answer", lambda images, _: [answer] * len(images))
+  monkeypatch.setattr(fake, "answer", lambda images, *_: [answer] * len(images))
   return fake
 
 
@@ -48,6 +48,35 @@ def test_load_finds_step_tasks_and_parameters(model_dir: pathlib.Path):
     load(model_dir / "checkpoints" / "nowhere")
 
 
+def test_a_constrained_answer_is_what_its_task_writes(
+  model_dir: pathlib.Path,
+):
+  pictures = words(3)
+  free = load(model_dir, batch_size=4, constrained=False)
+  held = load(model_dir, batch_size=4)
+  vocabulary = held.tasks.vocabulary
+  differ = False
+  for task in held.tasks.tasks:
+    info = held.tasks.info(task)
+    texts = ["ab"] * 3 if info.text_in_prompt else None
+    for wild, tame in zip(
+      free.predict(pictures, task, texts),
+      held.predict(pictures, task, texts),
+      strict=True,
+    ):
+      differ |= not np.array_equal(wild.tokens, tame.tokens)
+      decoded = vocabulary.decode(tame.tokens)
+      assert bool(decoded.num_text_tokens) <= info.writes_text
+      assert bool(decoded.num_ink_tokens) <= info.writes_ink
+      # No token is lost on the way to ink: all came in their order.
+      ink = tame.tokens[tame.tokens >= vocabulary.ink_offset]
+      points = sum(len(stroke.points) for stroke in decoded.ink.strokes)
+      if decoded.ended:
+        assert len(ink) == 2 * points + len(decoded.ink)
+  # A network that nobody trained writes nonsense.
+  assert differ
+
+
 def test_a_batch_answers_as_its_images_alone(model: Predictor):
   pictures = words(4)
   together = model.predict(pictures, "recognize_and_derender")
@@ -58,7 +87,9 @@ def test_a_batch_answers_as_its_images_alone(model: Predictor):
     assert (one.height, one.width) == picture.shape[:2]
 
 
-def test_log_probs_are_those_of_teacher_forcing(model: Predictor):
+def test_log_probs_are_those_of_teacher_forcing(model_dir: pathlib.Path):
+  # Without rules: what they forbid, teacher forcing still thinks possible.
+  model = load(model_dir, batch_size=4, constrained=False)
   picture = words(1)[0]
   result = model.predict([picture], "derender")[0]
   prepared = model.prepare(picture)

@@ -1,0 +1,154 @@
+"""Model inputs to tokens, in batches of few sizes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax.linen import partitioning
+from numpy.typing import NDArray
+
+from inksight_jax.models.sequence_to_sequence import SequenceToSequence
+from inksight_jax.networks.decoding import DecodeConfig
+from inksight_jax.networks.grammar import InkGrammar
+from inksight_jax.pipeline.task_set import TaskSet
+from inksight_jax.text.codecs import PAD_ID
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Answer:
+  """Decoded tokens of one example.
+
+  Attributes:
+    tokens: int32[tokens], EOS included if there was one, no padding.
+    log_probs: float32[tokens]; among the tokens that the rules allow, where
+      answers are constrained.
+  """
+
+  tokens: NDArray[np.int32]
+  log_probs: NDArray[np.float32]
+
+  @property
+  def confidence(self) -> float:
+    """Geometric mean of the token probabilities, 0 to 1."""
+    return float(np.exp(self.log_probs.mean())) if len(self.tokens) else 0.0
+
+
+class Decoder:
+  """Compiles decoding once for each size of batch, and runs it."""
+
+  def __init__(
+    self,
+    model: SequenceToSequence,
+    tasks: TaskSet,
+    batch_size: int,
+    config: DecodeConfig,
+    constrained: bool,
+  ) -> None:
+    """Binds a model, not its parameters; compiles at the first answer.
+
+    Args:
+      model: the model object.
+      tasks: as in training.
+      batch_size: largest number of images decoded together.
+      config: how to decode.
+      constrained: hold answers to what their task writes, x before y, and stop
+        a pen that goes round in circles; see `networks.grammar`.
+
+    Raises:
+      ValueError: `batch_size` is not positive.
+    """
+    if batch_size < 1:
+      raise ValueError(f"`batch_size` must be at least 1; got {batch_size}.")
+    self._tasks = tasks
+    self._batch_size = batch_size
+    vocabulary = tasks.vocabulary
+    grammar = None
+    if constrained and vocabulary.ink is not None:
+      grammar = InkGrammar(vocabulary.ink_offset, vocabulary.ink.canvas)
+    self._constrained = grammar is not None
+
+    def decode(
+      params: Any,
+      batch: dict[str, jax.Array],
+      key: jax.Array,
+      writes: tuple[jax.Array, jax.Array] | None,
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+      rules = None
+      if grammar is not None and writes is not None:
+        rules = grammar.transform(*writes)
+      # The batch is small and lies on one device, whatever the mesh of a
+      # training around us.
+      with partitioning.axis_rules(()):
+        decoded = model.decode_batch(params, batch, key, config, rules)
+      return (
+        decoded.tokens[:, 0],
+        decoded.log_probs[:, 0],
+        decoded.lengths[:, 0],
+      )
+
+    self._decode = jax.jit(decode)
+
+  def answer(
+    self,
+    params: Any,
+    images: Sequence[NDArray[np.uint8]],
+    inputs: Sequence[Sequence[int] | NDArray[np.int32]],
+    tasks: Sequence[str],
+  ) -> list[Answer]:
+    """Decodes any number of model inputs.
+
+    Args:
+      params: nested dict of arrays.
+      images: uint8[height, width, 3] each.
+      inputs: prompt ids of each, at most `prompt_length`.
+      tasks: the task of each.
+
+    Returns:
+      One answer per image.
+    """
+    answers: list[Answer] = []
+    for first in range(0, len(images), self._batch_size):
+      rows = slice(first, first + self._batch_size)
+      answers += self._answer_batch(
+        params, images[rows], inputs[rows], tasks[rows]
+      )
+    return answers
+
+  def _answer_batch(
+    self,
+    params: Any,
+    images: Sequence[NDArray[np.uint8]],
+    inputs: Sequence[Sequence[int] | NDArray[np.int32]],
+    tasks: Sequence[str],
+  ) -> list[Answer]:
+    # Batch sizes are powers of two, to compile a handful of programs only.
+    # Rows are filled up with copies: they end when their originals do.
+    count = len(images)
+    size = min(1 << (count - 1).bit_length(), self._batch_size)
+    rows = [*range(count), *[0] * (size - count)]
+    batch: dict[str, NDArray[Any]] = {
+      "encoder_input_image": np.stack([images[row] for row in rows])
+    }
+    if self._tasks.prompt_length:
+      tokens = np.full((size, self._tasks.prompt_length), PAD_ID, np.int32)
+      for row, source in enumerate(rows):
+        tokens[row, : len(inputs[source])] = inputs[source]
+      batch["encoder_input_tokens"] = tokens
+    writes = None
+    if self._constrained:
+      infos = [self._tasks.info(tasks[row]) for row in rows]
+      writes = (
+        np.array([info.writes_text for info in infos]),
+        np.array([info.writes_ink for info in infos]),
+      )
+    ids, log_probs, lengths = jax.device_get(
+      self._decode(params, batch, jax.random.PRNGKey(0), writes)
+    )
+    return [
+      Answer(ids[row, : lengths[row]], log_probs[row, : lengths[row]])
+      for row in range(count)
+    ]
