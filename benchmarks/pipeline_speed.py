@@ -27,8 +27,7 @@ from inksight_jax.pipeline.examples import (
   Skip,
   Tokens,
   example_rng,
-  stack,
-  to_model_features,
+  to_batch,
   tokenise,
 )
 from inksight_jax.pipeline.mixture import Source
@@ -74,10 +73,7 @@ def stages(spec: InkSightTasks, count: int, seed: int) -> dict[str, float]:
     return tokenise(record, "derender", spec, draws, True)
 
   def draw(config: AugmentConfig, ink: Any) -> np.ndarray:
-    others = [pool[i] for i in rng.permutation(len(pool))[:4]]
-    return render_example(
-      ink, spec.image_size, spec.canvas, rng, config, others
-    )
+    return render_example(ink, spec.image_size, spec.canvas, rng, config, pool)
 
   found, read = stage(records.__getitem__, order)
   tokens, tokenised = stage(encode, found)
@@ -92,9 +88,7 @@ def stages(spec: InkSightTasks, count: int, seed: int) -> dict[str, float]:
     for picture, t in zip(pictures, kept, strict=True)
   ]
   chunks = chunked(rows, 64)
-  _, batched = stage(
-    lambda chunk: stack([to_model_features(e, spec) for e in chunk]), chunks
-  )
+  _, batched = stage(lambda chunk: to_batch(chunk, spec), chunks)
   return {
     "read": read,
     "tokenise": tokenised,

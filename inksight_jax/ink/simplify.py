@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from inksight_jax.ink.types import FloatArray, Ink, Stroke
+from inksight_jax.ink.types import Ink, Stroke
 
 # Open points below which splitting chord by chord is faster.
 _FEW_POINTS = 256
@@ -30,117 +31,126 @@ def simplify(ink: Ink, tolerance: float) -> Ink:
     raise ValueError(f"The tolerance must be at least 0 px; got {tolerance}.")
   if not ink:
     return ink
-  lengths = [len(stroke) for stroke in ink.strokes]
-  ends = np.cumsum(lengths)
-  # All strokes at once: the chord from one stroke's end to the next stroke's
-  # start has no points in between, so it never takes part.
-  keep = _kept_points(ink.points, ends - lengths, ends - 1, tolerance)
-  pieces = np.split(keep, ends[:-1])
-  return Ink(
-    tuple(
+  keep = _kept_points(ink, tolerance)
+  kept = np.flatnonzero(keep)
+  points = ink.points.T[:, kept].T
+  ends = np.cumsum([len(stroke.points) for stroke in ink.strokes])
+  stops = np.searchsorted(kept, ends).tolist()
+  strokes = []
+  begin = start = 0
+  for stroke, stop, end in zip(ink.strokes, stops, ends.tolist(), strict=True):
+    times, pressures = stroke.times, stroke.pressures
+    piece = keep[start:end]
+    strokes.append(
       Stroke.trusted(
-        stroke.points[piece],
-        None if stroke.times is None else stroke.times[piece],
-        None if stroke.pressures is None else stroke.pressures[piece],
+        points[begin:stop],
+        None if times is None else times[piece],
+        None if pressures is None else pressures[piece],
       )
-      for stroke, piece in zip(ink.strokes, pieces, strict=True)
     )
-  )
+    begin, start = stop, end
+  return Ink.trusted(tuple(strokes), points)
 
 
-def _kept_points(
-  points: FloatArray,
-  firsts: np.ndarray,
-  lasts: np.ndarray,
-  tolerance: float,
-) -> np.ndarray:
-  """bool[points]; splits every open chord once per round, all in one go."""
+def _kept_points(ink: Ink, tolerance: float) -> NDArray[np.bool_]:
+  """bool[num_points], over all strokes at once.
+
+  Points are complex numbers here: times the conjugate of a chord, the offset
+  from its start has the distance along the chord and the distance from it as
+  real and imaginary part, both times the chord's length.
+  """
+  x, y = ink.points.T
+  points = x + 1j * y
   keep = np.zeros(len(points), bool)
-  keep[firsts] = keep[lasts] = True
-  # Points whose chord may still be split, in order.
-  open_points = np.flatnonzero(~keep)
-  while len(open_points) > _FEW_POINTS:
-    anchors = np.flatnonzero(keep)
-    chord = np.searchsorted(anchors, open_points) - 1
-    squared = _squared_distances(
-      points[open_points],
-      points[anchors[chord]],
-      points[anchors[chord + 1]],
-    )
-    starts_run = np.empty(len(chord), bool)
-    starts_run[0] = True
-    np.not_equal(chord[1:], chord[:-1], out=starts_run[1:])
-    runs = np.flatnonzero(starts_run)
-    run_of = np.cumsum(starts_run) - 1
-    farthest = np.maximum.reduceat(squared, runs)[run_of]
-    splits = farthest > tolerance * tolerance
-    candidates = np.flatnonzero(splits & (squared == farthest))
-    # The first of several equally far points, one per chord: written last.
-    choice = np.empty(len(runs), np.intp)
-    choice[run_of[candidates[::-1]]] = candidates[::-1]
-    keep[open_points[choice[run_of[candidates]]]] = True
-    open_points = open_points[splits]
-    open_points = open_points[~keep[open_points]]
-  if len(open_points):
-    _split_few(points, keep, open_points, tolerance * tolerance)
+  chords = []
+  end = 0
+  for stroke in ink.strokes:
+    start, end = end, end + len(stroke.points)
+    keep[start] = keep[end - 1] = True
+    if end - start > 2:
+      chords.append((start, end - 1))
+  squared = tolerance * tolerance
+  while sum(last - first for first, last in chords) > _FEW_POINTS:
+    chords = _split_many(points, keep, chords, squared)
+  keep[_split_few(points.tolist(), chords, squared)] = True
   return keep
 
 
-def _split_few(
-  points: FloatArray,
-  keep: np.ndarray,
-  open_points: np.ndarray,
-  squared_tolerance: float,
-) -> None:
-  """Splits the open chords to the end, in place, one after the other.
+def _split_many(
+  points: NDArray[np.complex128],
+  keep: NDArray[np.bool_],
+  chords: list[tuple[int, int]],
+  squared: float,
+) -> list[tuple[int, int]]:
+  """Splits each chord once where that is needed, in place.
 
-  The same arithmetic in plain floats: for a word's hundred points, arrays
-  spend their time on being called.
+  Args:
+    points: complex128[points].
+    keep: bool[points], the new ends are set.
+    chords: indices of both ends, at least one point in between.
+    squared: the tolerance, squared.
+
+  Returns:
+    Chords that may need another split.
   """
-  anchors = np.flatnonzero(keep)
-  right = np.unique(np.searchsorted(anchors, open_points))
-  chords = np.stack([anchors[right - 1], anchors[right]], axis=1).tolist()
-  x, y = points.T.tolist()
+  first, last = np.array(chords).T
+  sizes = last - first - 1
+  starts = np.cumsum(sizes) - sizes
+  chord = np.repeat(np.arange(len(chords)), sizes)
+  inner = np.arange(len(chord)) + (first + 1 - starts)[chord]
+  run = points[last] - points[first]
+  length = run.real**2 + run.imag**2
+  # A chord whose ends coincide is a point: distance to its start.
+  is_point = length == 0
+  offset = (points[inner] - points[first][chord]) * np.where(
+    is_point, 1.0, run.conj()
+  )[chord]
+  beyond = np.maximum(offset.real - length[chord], -offset.real)
+  miss = offset.imag**2 + np.maximum(beyond, 0.0) ** 2
+  most = np.maximum.reduceat(miss, starts)
+  splits = most > squared * np.where(is_point, 1.0, length)
+  farthest = np.flatnonzero((miss == most[chord]) & splits[chord])
+  # The first of several equally far points.
+  split, choice = np.unique(chord[farthest], return_index=True)
+  middle = inner[farthest[choice]]
+  keep[middle] = True
+  ends = np.stack([first[split], middle, last[split]], axis=1)
+  halves = np.concatenate([ends[:, :2], ends[:, 1:]])
+  open_halves = halves[halves[:, 1] - halves[:, 0] > 1]
+  return [(first, last) for first, last in open_halves.tolist()]
+
+
+def _split_few(
+  points: list[complex], chords: list[tuple[int, int]], squared: float
+) -> list[int]:
+  """Splits chords to the end; the points to keep between their ends.
+
+  The same arithmetic without arrays, which for a word's hundred points spend
+  their time on being called.
+  """
   kept = []
   while chords:
     first, last = chords.pop()
-    start_x, start_y = x[first], y[first]
-    run_x, run_y = x[last] - start_x, y[last] - start_y
-    squared_length = run_x * run_x + run_y * run_y
-    most, farthest = squared_tolerance, 0
+    start = points[first]
+    run = points[last] - start
+    length = run.real * run.real + run.imag * run.imag
+    turn = run.conjugate() if length else 1.0
+    most, farthest = squared * (length or 1.0), 0
     for i in range(first + 1, last):
-      off_x, off_y = x[i] - start_x, y[i] - start_y
-      # A chord whose ends coincide is a point: distance to its start.
-      if squared_length > 0:
-        fraction = (off_x * run_x + off_y * run_y) / squared_length
-        if fraction < 0.0:
-          fraction = 0.0
-        elif fraction > 1.0:
-          fraction = 1.0
-        off_x -= fraction * run_x
-        off_y -= fraction * run_y
-      squared = off_x * off_x + off_y * off_y
-      if squared > most:
-        most, farthest = squared, i
+      offset = (points[i] - start) * turn
+      along, miss = offset.real, offset.imag
+      miss *= miss
+      if along < 0.0:
+        miss += along * along
+      elif along > length:
+        along -= length
+        miss += along * along
+      if miss > most:
+        most, farthest = miss, i
     if farthest:
       kept.append(farthest)
-      chords.append([first, farthest])
-      chords.append([farthest, last])
-  keep[kept] = True
-
-
-def _squared_distances(
-  points: FloatArray, starts: FloatArray, ends: FloatArray
-) -> FloatArray:
-  """Squared distance of each point to its own segment, float64[points]."""
-  directions = (ends - starts).T
-  offsets = (points - starts).T
-  squared_lengths = directions[0] ** 2 + directions[1] ** 2
-  along = offsets[0] * directions[0] + offsets[1] * directions[1]
-  # A chord whose ends coincide is a point: distance to its start.
-  fractions = np.divide(
-    along, squared_lengths, out=np.zeros_like(along), where=squared_lengths > 0
-  )
-  fractions = np.minimum(np.maximum(fractions, 0.0), 1.0)
-  misses = offsets - fractions * directions
-  return misses[0] ** 2 + misses[1] ** 2
+      if farthest - first > 1:
+        chords.append((first, farthest))
+      if last - farthest > 1:
+        chords.append((farthest, last))
+  return kept

@@ -15,6 +15,7 @@ with v in 0..N, so there are 2 N + 3 ids. An ink reads
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterable
 from typing import SupportsIndex
@@ -77,23 +78,22 @@ class InkCodec:
     """
     if not ink:
       return np.zeros(0, np.int32)
-    points = ink.points
-    if points.min() < -_BORDER_SLACK or (
-      points.max() > self.canvas + _BORDER_SLACK
+    columns = ink.points.T
+    if columns.min() < -_BORDER_SLACK or (
+      columns.max() > self.canvas + _BORDER_SLACK
     ):
       raise self._outside(ink)
-    cells = np.rint(points).astype(np.int32)
-    starts = np.zeros(len(cells), bool)
-    starts[np.cumsum([0, *map(len, ink.strokes[:-1])])] = True
+    x, y = np.rint(columns).astype(np.int32)
+    starts = np.zeros(len(x), bool)
+    starts[[0, *itertools.accumulate(map(len, ink.strokes[:-1]))]] = True
     moved = starts.copy()
-    moved[1:] |= (cells[1:] != cells[:-1]).any(axis=1)
-    cells, starts = cells[moved], starts[moved]
+    moved[1:] |= (x[1:] != x[:-1]) | (y[1:] != y[:-1])
+    x, y, starts = x[moved], y[moved], starts[moved]
     # A point takes two ids, and three where it opens a stroke.
-    places = np.arange(len(cells)) * 2 + np.cumsum(starts)
-    ids = np.empty(2 * len(cells) + int(starts.sum()), np.int32)
-    ids[places[starts] - 1] = self.stroke_start
-    ids[places] = cells[:, 0]
-    ids[places + 1] = cells[:, 1] + self.y_offset
+    places = np.arange(0, 2 * len(x), 2) + starts.cumsum()
+    ids = np.full(int(places[-1]) + 2, self.stroke_start, np.int32)
+    ids[places] = x
+    ids[places + 1] = y + self.y_offset
     return ids
 
   def _outside(self, ink: Ink) -> ValueError:

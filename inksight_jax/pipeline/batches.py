@@ -19,7 +19,8 @@ from inksight_jax.pipeline.examples import (
   Example,
   Skip,
   stack,
-  to_model_features,
+  to_batch,
+  write_row,
 )
 from inksight_jax.pipeline.families import load_tasks
 from inksight_jax.pipeline.mixture import component_rates
@@ -126,11 +127,8 @@ class ShardBatches:
       yield from self._packed_batches(start)
     for batch in itertools.count(start):
       first = batch * self.batch_size
-      yield stack(
-        [
-          to_model_features(self.example(first + row)[1], self.spec)
-          for row in self._rows
-        ]
+      yield to_batch(
+        [self.example(first + row)[1] for row in self._rows], self.spec
       )
 
   def _packed_batches(self, start: int) -> Iterator[Batch]:
@@ -251,15 +249,16 @@ class RecordBatches:
       yield from self._batches_of_workers(start)
     for batch in itertools.count(start):
       first = batch * self.batch_size
-      yield stack([self._features(first + row) for row in self._rows])
-
-  def _features(self, position: int) -> Batch:
-    return to_model_features(self.example(position)[2], self.spec)
+      yield to_batch(
+        [self.example(first + row)[2] for row in self._rows], self.spec
+      )
 
   def _batches_of_workers(self, start: int) -> Iterator[Batch]:
     """The same batches, a few ahead, each shared out among the workers."""
     if self._pool is None:
-      self._pool = WorkerPool(self._workers, self._builder)
+      self._pool = WorkerPool(
+        self._workers, self._builder, len(self._rows), AHEAD + 1
+      )
     waiting: collections.deque[tuple[int, Pieces]] = collections.deque()
     try:
       for batch in itertools.count(start):
@@ -277,8 +276,8 @@ class RecordBatches:
     """Puts the workers' rows together and replaces what gave no example."""
     batch, skipped = pieces.result()
     for row in skipped:
-      for key, value in self._features(first + self._rows[row]).items():
-        batch[key][row] = value
+      example = self.example(first + self._rows[row])[2]
+      write_row(batch, row, example, self.spec)
     return batch
 
   def close(self) -> None:

@@ -37,8 +37,6 @@ TRAIN = "train"
 # Doubling from 0 leads nowhere, so the first coarsening of an unsimplified ink
 # starts here, canvas pixels.
 FIRST_TOLERANCE = 0.25
-# One on each side of the word.
-MAX_NEIGHBOURS = 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,7 +109,7 @@ def _ink_ids(
     coarse = simplify(sampled, tolerance) if tolerance > 0 else sampled
     ids = spec.vocabulary.encode_ink(coarse)
     if len(ids) <= room:
-      return list(ids), doublings
+      return ids, doublings
     tolerance = 2 * tolerance if tolerance > 0 else FIRST_TOLERANCE
   return Skip("ink too long")
 
@@ -240,17 +238,68 @@ def build_ink_example(
     return tokens
   augment = spec.augment if training else spec.evaluation_augment
   if tokens.placed is not None:
-    others = [
-      neighbours[i] for i in rng.permutation(len(neighbours))[:MAX_NEIGHBOURS]
-    ]
     image = render_example(
-      tokens.placed, spec.image_size, spec.canvas, rng, augment, others
+      tokens.placed, spec.image_size, spec.canvas, rng, augment, neighbours
     )
   else:
     assert record.image is not None, "`lack` has checked it."
     photo = augment_photo(record.image, rng, augment)
     image, _ = spec.fit(photo)
   return Example(image, tokens.inputs, tokens.targets, tokens.coarsened)
+
+
+def feature_shapes(
+  spec: TaskSet,
+) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
+  """Shape and type of each feature of one example, see `to_model_features`."""
+  room, length = spec.prompt_length, spec.target_length
+  prompts = {"encoder_input_tokens": ((room,), np.int32)} if room else {}
+  return {
+    "encoder_input_image": ((*spec.image_shape, 3), np.uint8),
+    **prompts,
+    "decoder_input_tokens": ((length,), np.int32),
+    "decoder_target_tokens": ((length,), np.int32),
+    "decoder_loss_weights": ((length,), np.float32),
+  }
+
+
+def empty_batch(spec: TaskSet, rows: int) -> Batch:
+  """Room for the features of `rows` examples, to be written."""
+  return {
+    name: np.empty((rows, *shape), dtype)
+    for name, (shape, dtype) in feature_shapes(spec).items()
+  }
+
+
+def write_row(
+  batch: Batch,
+  row: int,
+  example: Example | Mapping[str, NDArray],
+  spec: TaskSet,
+) -> None:
+  """Writes the features of an example into a row of a batch.
+
+  Raises:
+    ValueError: the example is longer than the spec allows.
+  """
+  if isinstance(example, Example):
+    example = vars(example)
+  inputs = _padded(example["inputs"], spec.prompt_length, "inputs")
+  targets = _padded(example["targets"], spec.target_length, "targets")
+  batch["encoder_input_image"][row] = example["image"]
+  if spec.prompt_length:
+    batch["encoder_input_tokens"][row] = inputs
+  batch["decoder_input_tokens"][row] = shift_right(targets)
+  batch["decoder_target_tokens"][row] = targets
+  batch["decoder_loss_weights"][row] = targets != PAD_ID
+
+
+def to_batch(examples: Sequence[Example], spec: TaskSet) -> Batch:
+  """`to_model_features` of several examples, along a leading batch axis."""
+  batch = empty_batch(spec, len(examples))
+  for row, example in enumerate(examples):
+    write_row(batch, row, example, spec)
+  return batch
 
 
 def to_model_features(
@@ -273,18 +322,9 @@ def to_model_features(
   Raises:
     ValueError: the example is longer than the spec allows.
   """
-  if isinstance(example, Example):
-    example = vars(example)
-  room = spec.prompt_length
-  inputs = _padded(example["inputs"], room, "inputs")
-  targets = _padded(example["targets"], spec.target_length, "targets")
-  return {
-    "encoder_input_image": np.asarray(example["image"], np.uint8),
-    **({"encoder_input_tokens": inputs} if room else {}),
-    "decoder_input_tokens": shift_right(targets),
-    "decoder_target_tokens": targets,
-    "decoder_loss_weights": (targets != PAD_ID).astype(np.float32),
-  }
+  batch = empty_batch(spec, 1)
+  write_row(batch, 0, example, spec)
+  return {name: values[0] for name, values in batch.items()}
 
 
 def shift_right(targets: NDArray[np.int32]) -> NDArray[np.int32]:

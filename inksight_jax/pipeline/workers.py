@@ -10,6 +10,7 @@ from __future__ import annotations
 import concurrent.futures
 import concurrent.futures.process
 import dataclasses
+import math
 import multiprocessing
 import os
 import signal
@@ -28,9 +29,10 @@ from inksight_jax.pipeline.examples import (
   Example,
   Skip,
   build_example,
+  empty_batch,
   example_rng,
-  stack,
-  to_model_features,
+  feature_shapes,
+  write_row,
 )
 from inksight_jax.pipeline.joined import record_at
 from inksight_jax.pipeline.mixture import Component
@@ -159,70 +161,146 @@ def result_of(future: concurrent.futures.Future[Any]) -> Any:
     ) from None
 
 
-# Set once per worker process: the neighbours' inks and the tasks need not
-# travel with every job.
+class Slots:
+  """Memory shared with the workers, with room for a few batches.
+
+  It has no name in the file system that a killed run could leave behind. A
+  batch through pipes would be copied five times, by the process that trains.
+
+  Args:
+    spec: the tasks.
+    rows: of a batch.
+    count: number of batches.
+  """
+
+  def __init__(self, spec: TaskSet, rows: int, count: int) -> None:
+    self._places: list[dict[str, int]] = []
+    self._features = {
+      name: ((rows, *shape), dtype)
+      for name, (shape, dtype) in feature_shapes(spec).items()
+    }
+    end = 0
+    for _ in range(count):
+      place = {}
+      for name, (shape, dtype) in self._features.items():
+        place[name] = end
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        # Aligned, as NumPy's own arrays are.
+        end += -(-size // 64) * 64
+      self._places.append(place)
+    self._memory = multiprocessing.get_context("spawn").RawArray("B", end)
+    self._free = list(range(count))
+
+  def __getstate__(self) -> dict[str, Any]:
+    return {**self.__dict__, "_free": []}
+
+  def take(self) -> int | None:
+    """A slot that nobody uses, if there is one."""
+    return self._free.pop() if self._free else None
+
+  def give_back(self, slot: int) -> None:
+    """Ends the use of a slot."""
+    self._free.append(slot)
+
+  def batch(self, slot: int) -> Batch:
+    """The features of all rows in a slot; not a copy."""
+    return {
+      name: np.frombuffer(
+        self._memory, dtype, math.prod(shape), self._places[slot][name]
+      ).reshape(shape)
+      for name, (shape, dtype) in self._features.items()
+    }
+
+
+# Set once per worker process: the neighbours' inks, the tasks and the shared
+# memory need not travel with every job.
 _builder: Builder | None = None
+_slots: Slots | None = None
 
 
-def _remember(builder: Builder) -> None:
-  global _builder
-  _builder = builder
+def _remember(builder: Builder, slots: Slots) -> None:
+  global _builder, _slots
+  _builder, _slots = builder, slots
 
 
-def _build(jobs: Sequence[Job]) -> tuple[Batch | None, list[int]]:
-  """Features of the jobs that give an example, and the rows that do not."""
-  assert _builder is not None
-  features: list[Batch | None] = []
-  for job in jobs:
+def _build(
+  jobs: Sequence[Job], slot: int | None, first: int
+) -> tuple[Batch | None, list[int]]:
+  """Builds the rows of a run of jobs.
+
+  Args:
+    jobs: one per row.
+    slot: where to write; None to return the features instead.
+    first: row of the batch that the run begins with.
+
+  Returns:
+    The features, unless written to a slot, and the rows of the batch that are
+    not written, since their job gives no example.
+  """
+  assert _builder is not None and _slots is not None
+  spec = _builder.spec
+  if slot is None:
+    batch, start = empty_batch(spec, len(jobs)), 0
+  else:
+    batch, start = _slots.batch(slot), first
+  skipped = []
+  for row, job in enumerate(jobs):
     _, example = _builder(job)
-    skipped = isinstance(example, Skip)
-    features.append(
-      None if skipped else to_model_features(example, _builder.spec)
-    )
-  rows = [row for row, feature in enumerate(features) if feature is None]
-  filler = next((f for f in features if f is not None), None)
-  if filler is None:
-    return None, rows
-  return stack([filler if f is None else f for f in features]), rows
+    if isinstance(example, Skip):
+      skipped.append(first + row)
+    else:
+      write_row(batch, start + row, example, spec)
+  return (batch if slot is None else None), skipped
 
 
 class Pieces:
-  """A batch in the making: runs of rows, one per worker."""
+  """A batch in the making: runs of rows, one per worker.
+
+  Args:
+    slots: the shared memory.
+    slot: where the batch is written; None where the workers send it.
+    runs: results of `_build`, in the order of the rows.
+  """
 
   def __init__(
-    self, spec: TaskSet, runs: list[tuple[int, Any]], rows: int
+    self,
+    slots: Slots,
+    slot: int | None,
+    runs: list[concurrent.futures.Future[Any]],
   ) -> None:
-    self._spec = spec
+    self._slots = slots
+    self._slot = slot
     self._runs = runs
-    self._rows = rows
 
   def result(self) -> tuple[Batch, list[int]]:
-    """(features of all rows, rows without an example, to be filled)."""
-    batch: Batch = {}
-    skipped: list[int] = []
-    for first, future in self._runs:
-      features, rows = result_of(future)
-      skipped += [first + row for row in rows]
-      for key, values in (features or {}).items():
-        if key not in batch:
-          shape = (self._rows, *values.shape[1:])
-          batch[key] = np.empty(shape, values.dtype)
-        batch[key][first : first + len(values)] = values
-    return batch or self._empty(), skipped
-
-  def _empty(self) -> Batch:
-    """Rows to be filled, where not one gave an example."""
-    nothing = Example(
-      np.zeros((*self._spec.image_shape, 3), np.uint8),
-      np.zeros(0, np.int32),
-      np.zeros(0, np.int32),
-    )
-    return stack([to_model_features(nothing, self._spec)] * self._rows)
+    """(features of all rows, rows without an example, to be written)."""
+    try:
+      pieces, skips = zip(*map(result_of, self._runs), strict=True)
+    except BaseException:
+      self.cancel()
+      raise
+    if self._slot is None:
+      batch = {
+        name: np.concatenate([piece[name] for piece in pieces])
+        for name in pieces[0]
+      }
+    else:
+      shared = self._slots.batch(self._slot)
+      batch = {name: values.copy() for name, values in shared.items()}
+    self._end()
+    return batch, [row for rows in skips for row in rows]
 
   def cancel(self) -> None:
-    """Gives up what has not begun."""
-    for _, future in self._runs:
-      future.cancel()
+    """Gives up what has not begun, and waits for what has."""
+    running = [future for future in self._runs if not future.cancel()]
+    # Nobody may write to the slot when the next batch gets it.
+    concurrent.futures.wait(running)
+    self._end()
+
+  def _end(self) -> None:
+    if self._slot is not None:
+      self._slots.give_back(self._slot)
+      self._slot = None
 
 
 class WorkerPool:
@@ -231,21 +309,26 @@ class WorkerPool:
   Args:
     workers: number of processes.
     builder: what builds an example.
+    rows: of a batch.
+    slots: batches in the making at a time; more go through pipes.
   """
 
-  def __init__(self, workers: int, builder: Builder) -> None:
+  def __init__(
+    self, workers: int, builder: Builder, rows: int, slots: int
+  ) -> None:
     self._workers = workers
-    self._spec = builder.spec
-    self._pool = start_processes(workers, _remember, builder)
+    self._slots = Slots(builder.spec, rows, slots)
+    self._pool = start_processes(workers, _remember, builder, self._slots)
 
   def submit(self, jobs: Sequence[Job]) -> Pieces:
     """Shares the rows of a batch out among the workers."""
     size = max(_MIN_ROWS, -(-len(jobs) // self._workers))
+    slot = self._slots.take()
     runs = []
     for first in range(0, len(jobs), size):
       packed = [job.packed() for job in jobs[first : first + size]]
-      runs.append((first, self._pool.submit(_build, packed)))
-    return Pieces(self._spec, runs, len(jobs))
+      runs.append(self._pool.submit(_build, packed, slot, first))
+    return Pieces(self._slots, slot, runs)
 
   def close(self) -> None:
     """Ends the processes."""

@@ -9,6 +9,7 @@ without them. InkSight's ranges are not public: all ranges and chances are ours.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,11 +17,16 @@ from numpy.typing import NDArray
 
 from inksight_jax.ink.types import Ink
 from inksight_jax.rendering import photo
+from inksight_jax.rendering.composite import lay
+from inksight_jax.rendering.draws import between
 from inksight_jax.rendering.paper import make_paper, paper_color
-from inksight_jax.rendering.strokes import composite, draw_coverage
+from inksight_jax.rendering.strokes import draw_piece
 
 Image = NDArray[np.uint8]
 Range = tuple[float, float]
+
+# One on each side of the word.
+_MAX_NEIGHBOURS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,16 +175,19 @@ def augment_ink(
   Returns:
     The ink for picture and target alike.
   """
-  turn, lean, wide = rng.uniform(-1.0, 1.0, 3)
-  angle = np.deg2rad(turn * config.angle)
-  cosine, sine = np.cos(angle), np.sin(angle)
+  turn, lean, wide = (2.0 * rng.random(3) - 1.0).tolist()
+  angle = math.radians(turn * config.angle)
+  cosine, sine = math.cos(angle), math.sin(angle)
   # Width grows as height shrinks, so that the ink's area stays.
   stretch = (1.0 + config.stretch) ** (wide / 2)
-  shape = np.array([[stretch, -lean * config.shear], [0.0, 1.0 / stretch]])
-  matrix = np.array([[cosine, -sine], [sine, cosine]]) @ shape
+  lean *= -config.shear
+  a, b = cosine * stretch, cosine * lean - sine / stretch
+  c, d = sine * stretch, sine * lean + cosine / stretch
   left, top, right, bottom = ink.bounds
-  middle = np.array([(left + right) / 2, (top + bottom) / 2])
-  return ink.transformed(matrix, middle - matrix @ middle)
+  x, y = (left + right) / 2, (top + bottom) / 2
+  return ink.transformed(
+    ((a, b), (c, d)), (x - a * x - b * y, y - c * x - d * y)
+  )
 
 
 def _draw_families(
@@ -198,7 +207,7 @@ def _line_width(
   left, top, right, bottom = ink.bounds
   extent = max(bottom - top, (right - left) / 3)
   least, most = (share * size for share in config.width_bounds)
-  return float(np.clip(rng.uniform(*config.line_width) * extent, least, most))
+  return min(most, max(least, between(rng, *config.line_width) * extent))
 
 
 def _window(
@@ -211,10 +220,10 @@ def _window(
   if not pad:
     return 0, 0, size, size
   left, top, right, bottom = ink.bounds
-  free = np.array([min(left, size - 1 - right), min(top, size - 1 - bottom)])
+  free = (min(left, size - 1 - right), min(top, size - 1 - bottom))
   # Bars on the axis with more room, never over the ink or its edge.
   axis = int(free[1] >= free[0])
-  bar = int(rng.uniform(0.3, 1.0) * max(0.0, free[axis] - 0.03 * size))
+  bar = int(between(rng, 0.3, 1.0) * max(0.0, free[axis] - 0.03 * size))
   if axis:
     return 0, bar, size, size - bar
   return bar, 0, size - bar, size
@@ -240,9 +249,9 @@ def place_neighbours(
   Returns:
     The neighbours that found room, in the frame of `ink`.
   """
-  bounds = np.array(ink.bounds)
-  size = bounds[2:] - bounds[:2]
-  letters = max(float(size[1]), float(size[0]) / 4)
+  bounds = ink.bounds
+  size = (bounds[2] - bounds[0], bounds[3] - bounds[1])
+  letters = max(size[1], size[0] / 4)
   # Words lie further apart than lines' loops do.
   gaps = (0.4 * letters + 1.0, 0.12 * letters + 1.0)
   placed = []
@@ -255,21 +264,21 @@ def place_neighbours(
     room = abs(edge - bounds[axis + 2 * far]) - gaps[axis]
     if room < 1:
       continue
-    other_bounds = np.array(other.bounds)
-    other_size = other_bounds[2:] - other_bounds[:2]
+    left, top, right, bottom = other.bounds
     # Same hand, about the same size of letters: heights are alike.
-    height = max(float(other_size[1]), float(other_size[0]) / 4, 1e-6)
-    scale = letters / height * rng.uniform(0.8, 1.2)
-    extent = other_size * scale
-    shown = min(room, rng.uniform(0.1, 0.5) * float(extent[axis]))
-    offset = np.empty(2)
+    height = max(bottom - top, (right - left) / 4, 1e-6)
+    scale = letters / height * between(rng, 0.8, 1.2)
+    extent = ((right - left) * scale, (bottom - top) * scale)
+    shown = min(room, between(rng, 0.1, 0.5) * extent[axis])
+    offset = [0.0, 0.0]
     offset[axis] = edge - shown if far else edge + shown - extent[axis]
     across = 1 - axis
-    slide = rng.uniform(-0.3, 0.3) if axis == 0 else rng.uniform(-0.6, 0.6)
+    reach = 0.3 if axis == 0 else 0.6
+    slide = between(rng, -reach, reach)
     middle = (bounds[across] + bounds[across + 2]) / 2
     offset[across] = middle + slide * size[across] - extent[across] / 2
     placed.append(
-      other.scaled(scale, (offset - other_bounds[:2] * scale).tolist())
+      other.scaled(scale, (offset[0] - left * scale, offset[1] - top * scale))
     )
   return placed
 
@@ -291,7 +300,7 @@ def render_example(
       v * size / canvas, whatever the augmentation.
     rng: the same state gives the same picture.
     config: which families, how strong.
-    neighbours: other inks to draw at the edges, any frame.
+    neighbours: pool of other inks to draw at the edges, any frame.
 
   Returns:
     uint8[size, size, 3] RGB.
@@ -301,24 +310,23 @@ def render_example(
   """
   if not ink:
     raise ValueError("There is no ink to draw; skip empty inks beforehand.")
-  ink = ink.scaled(size / canvas)
+  if size != canvas:
+    ink = ink.scaled(size / canvas)
   families = _draw_families(rng, config)
   width = _line_width(ink, size, rng, config)
   window = _window(ink, size, rng, families["pad"])
   drawn = ink
-  if families["neighbours"]:
-    extra = place_neighbours(ink, neighbours, window, rng)
-    drawn = Ink(
-      ink.strokes + tuple(s for other in extra for s in other.strokes)
-    )
+  if families["neighbours"] and neighbours:
+    picked = rng.integers(len(neighbours), size=_MAX_NEIGHBOURS).tolist()
+    extra = place_neighbours(ink, [neighbours[i] for i in picked], window, rng)
+    drawn = Ink(sum((other.strokes for other in extra), ink.strokes))
   paper, color = paper_color(rng, families["color"], families["invert"])
   image = make_paper(size, paper, color, width, rng, families)
-  widths = width * (
-    1 + config.stroke_variation * rng.uniform(-1.0, 1.0, len(drawn))
-  )
-  coverage = draw_coverage(drawn, size, size, widths.tolist())
-  coverage = photo.fade(coverage, rng, config.opacity)
-  image = composite(image, coverage, color)
+  spread = config.stroke_variation
+  widths = width * (1.0 - spread + 2.0 * spread * rng.random(len(drawn)))
+  piece, corner = draw_piece(drawn, size, size, widths.tolist())
+  piece = photo.fade(piece, rng, config.opacity, bump=size / 6)
+  lay(image, piece, *corner, color)
   image = _expose(image, rng, config, families)
   if families["pad"]:
     image = photo.frame(image, window, rng)
@@ -335,15 +343,15 @@ def _expose(
   if families["shade"]:
     image = photo.shade(image, rng)
   if families["blur"]:
-    spread = rng.uniform(*config.blur_sigma) * max(image.shape[:2])
+    spread = between(rng, *config.blur_sigma) * max(image.shape[:2])
     image = photo.blur(image, spread, rng)
   if families["contrast"]:
     image = photo.change_contrast(image, rng)
   if families["noise"]:
-    spread = rng.uniform(*config.noise_sigma)
+    spread = between(rng, *config.noise_sigma)
     image = photo.add_noise(image, spread, rng, grey=rng.random() < 0.5)
   if families["jpeg"]:
-    image = photo.compress(image, rng.uniform(*config.jpeg_quality))
+    image = photo.compress(image, between(rng, *config.jpeg_quality))
   return image
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inksight_jax.rendering.photo import add_noise, add_stains
+from inksight_jax.rendering.draws import below, between
+from inksight_jax.rendering.photo import add_grain
 from inksight_jax.rendering.strokes import plain
 
 Image = NDArray[np.uint8]
@@ -21,12 +25,13 @@ _INKS = (
 _CONTRAST = 70.0
 
 
-def _brightness(color: np.ndarray | Color) -> float:
-  return float(np.dot(color, (0.299, 0.587, 0.114)))
+def _brightness(color: Sequence[float]) -> float:
+  red, green, blue = color
+  return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
-def _color(values: np.ndarray) -> Color:
-  red, green, blue = np.clip(np.rint(values), 0, 255).astype(int).tolist()
+def _color(values: Iterable[float]) -> Color:
+  red, green, blue = (min(255, max(0, round(value))) for value in values)
   return red, green, blue
 
 
@@ -47,22 +52,27 @@ def paper_color(
     return ((0, 0, 0), (255, 255, 255)) if inverted else (
       (255, 255, 255), (0, 0, 0)
     )  # fmt: skip
-  ink = np.array(_INKS[int(rng.integers(len(_INKS)))], np.float64)
-  ink = ink + rng.uniform(-15.0, 25.0, 3)
+  pen = _INKS[below(rng, len(_INKS))]
+  *tints, bright, tinted = rng.random(8).tolist()
+  ink = [
+    level - 15.0 + 40.0 * tint
+    for level, tint in zip(pen, tints[:3], strict=True)
+  ]
   # Most papers are near white with a tint; some are yellow, grey, pink.
-  level = 255.0 - 75.0 * rng.random() ** 2
-  paper = level - rng.uniform(0.0, 35.0, 3) * rng.random()
+  level = 255.0 - 75.0 * bright * bright
+  paper = [level - 35.0 * tint * tinted for tint in tints[3:]]
   if inverted:
-    ink, paper = 255.0 - ink * 0.5, 255.0 - paper + rng.uniform(0.0, 30.0, 3)
+    ink = [255.0 - level * 0.5 for level in ink]
+    paper = [255.0 - level + 30.0 * rng.random() for level in paper]
   difference = _brightness(paper) - _brightness(ink)
   missing = _CONTRAST - abs(difference)
   if missing > 0:
-    ink = ink - np.sign(difference) * missing
+    ink = [level - math.copysign(missing, difference) for level in ink]
   return _color(paper), _color(ink)
 
 
 def _mixed(color: Color, other: Color, share: float) -> Color:
-  return _color(np.array(color) * (1 - share) + np.array(other) * share)
+  return _color(a + (b - a) * share for a, b in zip(color, other, strict=True))
 
 
 def _draw_rules(
@@ -75,16 +85,15 @@ def _draw_rules(
 ) -> None:
   """Draws parallel lines across the picture, in place."""
   side = image.shape[0]
-  along = np.array([np.cos(angle), np.sin(angle)])
-  across = np.array([-along[1], along[0]])
-  middle = np.array([side / 2, side / 2])
+  cosine, sine = math.cos(angle), math.sin(angle)
   first = -0.75 * side + rng.random() * spacing
-  for shift in np.arange(first, 0.75 * side, spacing):
-    ends = (
-      middle + across * shift + np.outer((-0.75 * side, 0.75 * side), along)
-    )
-    start, end = np.rint(ends * 16).astype(int).tolist()
-    cv2.line(image, tuple(start), tuple(end), color, thickness, cv2.LINE_AA, 4)
+  shifts = np.arange(first, 0.75 * side, spacing)[:, None]
+  reach = np.array([-0.75 * side, 0.75 * side])
+  ends = np.empty((len(shifts), 2, 2))
+  ends[:, :, 0] = side / 2 - sine * shifts + cosine * reach
+  ends[:, :, 1] = side / 2 + cosine * shifts + sine * reach
+  lines = np.rint(ends * 16).astype(np.int32)
+  cv2.polylines(image, list(lines), False, color, thickness, cv2.LINE_AA, 4)
 
 
 def rule(
@@ -105,18 +114,20 @@ def rule(
   """
   side = image.shape[0]
   tone = ((70, 110, 190), (120, 120, 120), (190, 80, 90), (90, 160, 120))
-  color = _mixed(paper, tone[int(rng.integers(4))], rng.uniform(0.2, 0.6))
+  color = _mixed(paper, tone[below(rng, 4)], between(rng, 0.2, 0.6))
   if _brightness(paper) < 100:
-    color = _mixed(paper, (255, 255, 255), rng.uniform(0.15, 0.4))
-  angle = np.deg2rad(rng.uniform(-4.0, 4.0))
+    color = _mixed(paper, (255, 255, 255), between(rng, 0.15, 0.4))
+  angle = math.radians(between(rng, -4.0, 4.0))
   thickness = max(1, round(0.5 * line_width))
-  spacing = side * (rng.uniform(0.08, 0.2) if grid else rng.uniform(0.18, 0.5))
+  spacing = side * (
+    between(rng, 0.08, 0.2) if grid else between(rng, 0.18, 0.5)
+  )
   _draw_rules(image, color, spacing, thickness, angle, rng)
   if grid:
-    _draw_rules(image, color, spacing, thickness, angle + np.pi / 2, rng)
+    _draw_rules(image, color, spacing, thickness, angle + math.pi / 2, rng)
   elif rng.random() < 0.2:
     margin = _mixed(paper, (200, 60, 70), 0.6)
-    x = round(side * rng.uniform(0.02, 0.2))
+    x = round(side * between(rng, 0.02, 0.2))
     cv2.line(image, (x, 0), (x, side), margin, thickness, cv2.LINE_AA)
 
 
@@ -129,23 +140,23 @@ def clutter(
   can be read.
   """
   side = image.shape[0]
-  for _ in range(int(rng.integers(2, 7))):
-    other = _color(rng.uniform(0.0, 255.0, 3))
+  for _ in range(2 + below(rng, 5)):
+    other = _color((255.0 * rng.random(3)).tolist())
     # Full strength only on what does not darken towards the ink.
     gap = abs(_brightness(other) - _brightness(ink))
-    share = rng.uniform(0.15, 0.5) * min(1.0, gap / 90.0)
+    share = between(rng, 0.15, 0.5) * min(1.0, gap / 90.0)
     color = _mixed(paper, other, share)
     x, y, width, height = (rng.uniform(-0.2, 1.0, 4) * side).tolist()
     kind = rng.random()
     if kind < 0.35:
-      angle = rng.uniform(0.0, 90.0)
+      angle = between(rng, 0.0, 90.0)
       box = cv2.boxPoints(
         ((x, y), (abs(width) + side / 4, abs(height) + side / 6), angle)
       )
       cv2.fillConvexPoly(image, np.int32(np.rint(box)), color, cv2.LINE_AA)  # pyright: ignore[reportCallIssue, reportArgumentType]
     elif kind < 0.55:
       radius = (round(abs(width) / 3 + 2), round(abs(height) / 3 + 2))
-      turn = rng.uniform(0.0, 180.0)
+      turn = between(rng, 0.0, 180.0)
       fill = cv2.FILLED if rng.random() < 0.5 else 1
       center = (round(x), round(y))
       cv2.ellipse(image, center, radius, turn, 0, 360, color, fill, cv2.LINE_AA)
@@ -157,7 +168,7 @@ def clutter(
       letters = rng.integers(97, 123, 12).astype(np.uint8).tobytes().decode()
       cv2.putText(
         image, letters, (round(x), round(y)), cv2.FONT_HERSHEY_COMPLEX,
-        side / rng.uniform(100.0, 400.0), color, 1, cv2.LINE_AA,
+        side / between(rng, 100.0, 400.0), color, 1, cv2.LINE_AA,
       )  # fmt: skip
 
 
@@ -168,9 +179,9 @@ def grain(image: Image, rng: np.random.Generator) -> Image:
     image: uint8[side, side, 3].
     rng: source of randomness.
   """
-  cells = int(rng.integers(3, 9))
-  image = add_stains(image, rng.uniform(2.0, 12.0), cells, rng)
-  return add_noise(image, rng.uniform(0.6, 5.0), rng, grey=True)
+  cells = 3 + below(rng, 6)
+  stains, fibres = between(rng, 2.0, 12.0), between(rng, 0.6, 5.0)
+  return add_grain(image, stains, cells, fibres, rng)
 
 
 def make_paper(

@@ -105,6 +105,31 @@ def test_time_is_preferred_and_one_bad_stroke_falls_back_for_all():
     assert [len(s) for s in ink.strokes] == [9, 9]
 
 
+@given(st.data())
+@settings(deadline=None, max_examples=50)
+def test_all_strokes_at_once_equal_stroke_by_stroke(data):
+  size = data.draw(st.integers(1, 4))
+  seed = data.draw(st.integers(0, 99))
+  rng = np.random.default_rng(seed)
+  strokes, clock = [], 0.0
+  for _ in range(size):
+    count = int(rng.integers(1, 9))
+    # The pen rests now and then, and strokes may follow without a pause.
+    steps = rng.choice([0.0, 5.0, 13.0, 90.0], count)
+    steps[-1] = max(steps[-1], 1.0)
+    times = clock + np.cumsum(steps) - (steps[0] if count > 1 else 0.0)
+    clock = float(times[-1])
+    pressures = rng.random(count) if seed % 2 else None
+    strokes.append(Stroke(rng.normal(size=(count, 2)), times, pressures))
+  together = resample(Ink(tuple(strokes)), 20.0)
+  for stroke, sampled in zip(strokes, together.strokes, strict=True):
+    (alone,) = resample_time(Ink((stroke,)), 20.0).strokes
+    np.testing.assert_array_equal(sampled.points, alone.points)
+    np.testing.assert_array_equal(sampled.times, alone.times)
+    if pressures is not None:
+      np.testing.assert_array_equal(sampled.pressures, alone.pressures)
+
+
 def test_the_default_spacing_follows_the_size_of_the_ink():
   for scale in (1e-3, 1.0, 1e3):
     ink = Ink.from_arrays([[[0, 0], [scale, 0]]])

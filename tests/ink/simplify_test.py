@@ -1,5 +1,7 @@
 """Simplification against the textbook recursion."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,12 +11,12 @@ from inksight_jax.ink.simplify import simplify
 from inksight_jax.ink.types import Ink, Stroke
 
 
-def squared_distance(p, a, b) -> float:
+def squared_distance(p, a, b) -> Fraction:
   dx, dy = b[0] - a[0], b[1] - a[1]
   ox, oy = p[0] - a[0], p[1] - a[1]
   square = dx * dx + dy * dy
-  t = (ox * dx + oy * dy) / square if square > 0 else 0.0
-  t = min(max(t, 0.0), 1.0)
+  t = (ox * dx + oy * dy) / square if square > 0 else Fraction(0)
+  t = min(max(t, Fraction(0)), Fraction(1))
   mx, my = ox - t * dx, oy - t * dy
   return mx * mx + my * my
 
@@ -33,9 +35,20 @@ def recursive(points, tolerance) -> list:
   )
 
 
-# Small whole numbers give many ties, repeats and points on a line.
-coordinates = st.integers(-6, 6) | st.floats(-50, 50, width=32)
+# Eighths are exact in fractions and floats alike, so that ties must agree;
+# small whole numbers give many of them, repeats and points on a line.
+coordinates = st.integers(-6, 6) | st.integers(-400, 400).map(lambda v: v / 8)
 strokes = st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=25)
+
+
+def assert_equals_recursion(arrays, tolerance):
+  simplified = simplify(Ink.from_arrays(arrays), tolerance)
+  expected = [
+    recursive([(Fraction(x), Fraction(y)) for x, y in s], Fraction(tolerance))
+    for s in arrays
+  ]
+  found = [[tuple(p) for p in s.points.tolist()] for s in simplified.strokes]
+  assert found == expected
 
 
 @settings(deadline=None)
@@ -44,13 +57,19 @@ strokes = st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=25)
   st.sampled_from([0.0, 0.5, 1.0, 2.5, 10.0, 1000.0]),
 )
 def test_equals_the_recursion_on_every_stroke(arrays, tolerance):
-  simplified = simplify(Ink.from_arrays(arrays), tolerance)
-  expected = [
-    recursive([(float(x), float(y)) for x, y in points], tolerance)
-    for points in arrays
+  assert_equals_recursion(arrays, tolerance)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_the_recursion_where_there_are_many_points(seed):
+  rng = np.random.default_rng(seed)
+  # Three strokes that close upon themselves among them, many ties.
+  arrays = [
+    (rng.integers(-1, 2, (size, 2)).cumsum(0) % 40).tolist()
+    for size in (700, 3, 1, 150, 400)
   ]
-  found = [[tuple(p) for p in s.points.tolist()] for s in simplified.strokes]
-  assert found == expected
+  arrays[0].append(arrays[0][0])
+  assert_equals_recursion(arrays, 1.5)
 
 
 def test_a_corner_stays_and_a_wobble_goes():

@@ -1,6 +1,7 @@
 """Strokes and inks refuse bad arrays and measure what they hold."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -28,6 +29,21 @@ def test_a_quarter_turn_maps_right_to_down_and_keeps_times():
 def test_scaling_comes_before_shifting():
   scaled = Ink.from_arrays([[[1, 2]]]).scaled(3.0, (10.0, 20.0))
   np.testing.assert_array_equal(scaled.points, [[13, 26]])
+
+
+def test_a_map_cuts_its_strokes_as_they_were_and_travels_without_caches():
+  ink = Ink.from_arrays([[[0, 0], [1, 2]], [[3, 4]], [[5, 6], [7, 8], [9, 1]]])
+  mapped = ink.transformed([[1.0, 2.0], [3.0, 4.0]], [5.0, 6.0])
+  matrix = np.array([[1.0, 2.0], [3.0, 4.0]])
+  for before, after in zip(ink.strokes, mapped.strokes, strict=True):
+    np.testing.assert_allclose(
+      after.points, before.points @ matrix.T + np.array([5.0, 6.0])
+    )
+  with pytest.raises(ValueError, match="read-only"):
+    mapped.points[0, 0] = 1.0
+  copy = pickle.loads(pickle.dumps(mapped))
+  assert set(vars(copy)) == {"strokes"}
+  np.testing.assert_array_equal(copy.points, mapped.points)
 
 
 def test_an_empty_ink_has_no_points_and_no_bounds():

@@ -173,6 +173,12 @@ def test_workers_change_nothing(mixed, tmp_path, monkeypatch):
   for one, other in zip(take(alone, 3), take(shared, 3), strict=True):
     for key, values in one.items():
       np.testing.assert_array_equal(values, other[key], err_msg=key)
+  # Two streams have more in the making than shared memory has room for.
+  streams = (shared.batches(), shared.batches(), iter(take(alone, 4)))
+  for one, other, truth in itertools.islice(zip(*streams, strict=False), 4):
+    for key, values in truth.items():
+      np.testing.assert_array_equal(one[key], values, err_msg=key)
+      np.testing.assert_array_equal(other[key], values, err_msg=key)
   # An error of a worker reaches the caller as it is.
   hopeless = dataclasses.replace(tasks, target_length=2)
   shared.close()

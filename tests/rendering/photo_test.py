@@ -72,9 +72,38 @@ def test_contrast_keeps_the_order_of_greys():
     assert int(out[-1]) - int(out[0]) >= 129
 
 
+def test_grain_has_the_spread_of_its_fibres_and_one_grey():
+  rng = np.random.default_rng(0)
+  noisy = photo.add_grain(GREY, 0.0, 5, 4.0, rng).astype(float)
+  assert noisy.std() == pytest.approx(4.0, rel=0.08)
+  assert np.ptp(noisy, axis=2).max() == 0
+  stained = photo.add_grain(GREY, 60.0, 5, 0.0, rng).astype(float)
+  # Bumps 19 pixels wide: smooth from pixel to pixel, uneven across.
+  assert np.abs(np.diff(stained[:, :, 0], axis=0)).max() < 15
+  assert np.ptp(stained) > 40
+
+
+def test_moved_camera_draws_a_dot_out_along_one_line():
+  point = np.zeros((65, 65, 3), np.uint8)
+  point[32, 32] = 255
+  lengths = []
+  for seed in range(60):
+    rows, columns = np.nonzero(
+      photo.blur(point, 2.5, np.random.default_rng(seed))[:, :, 0]
+    )
+    offsets = np.stack([rows, columns], axis=1) - 32.0
+    spread = np.linalg.svd(offsets, compute_uv=False)
+    if spread[1] < 0.25 * spread[0]:
+      lengths.append(np.hypot(*np.ptp(offsets, axis=0)))
+      np.testing.assert_allclose(offsets.mean(0), 0.0, atol=0.6)
+  # 1.5 times the box of the same spread, 9 pixels.
+  assert len(lengths) > 5
+  assert min(lengths) > 10 and max(lengths) < 16
+
+
 def test_jpeg_loses_more_at_lower_quality():
   rng = np.random.default_rng(0)
-  image = photo.add_stains(GREY, 60.0, 12, rng)
+  image = photo.add_grain(GREY, 60.0, 12, 0.0, rng)
   image = photo.add_noise(image, 10.0, rng)
   errors = [
     np.abs(photo.compress(image, quality) - image.astype(float)).mean()
@@ -86,10 +115,10 @@ def test_jpeg_loses_more_at_lower_quality():
 def test_fade_keeps_paper_clear_and_weakens_ink():
   coverage = np.zeros((40, 40), np.uint8)
   coverage[10:30] = 255
-  faded = photo.fade(coverage, np.random.default_rng(0), (0.6, 0.6))
+  faded = photo.fade(coverage, np.random.default_rng(0), (0.6, 0.6), 8.0)
   assert not faded[:10].any()
   assert faded[10:30].mean() / 255 == pytest.approx(0.6, abs=0.1)
-  same = photo.fade(coverage, np.random.default_rng(0), (1.0, 1.0))
+  same = photo.fade(coverage, np.random.default_rng(0), (1.0, 1.0), 8.0)
   np.testing.assert_array_equal(same, coverage)
 
 

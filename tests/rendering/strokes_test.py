@@ -7,7 +7,6 @@ from inksight_jax.ink.colors import stroke_color
 from inksight_jax.ink.types import Ink
 from inksight_jax.rendering.strokes import (
   Style,
-  composite,
   draw_coverage,
   draw_ink,
   draw_order_frames,
@@ -89,17 +88,6 @@ def test_each_stroke_has_its_own_width():
   lines = Ink.from_arrays([[[10, 16], [54, 16]], [[10, 48], [54, 48]]])
   coverage = draw_coverage(lines, 64, 64, [1.0, 6.0])
   assert coverage[32:].sum() > 4 * coverage[:32].sum()
-
-
-def test_composite_is_the_linear_mix():
-  rng = np.random.default_rng(0)
-  background = rng.integers(0, 256, (9, 7, 3), np.uint8)
-  coverage = rng.integers(0, 256, (9, 7), np.uint8)
-  color = (200, 10, 90)
-  mixed = composite(background, coverage, color)
-  alpha = coverage[:, :, None] / 255
-  expected = background * (1 - alpha) + np.array(color) * alpha
-  assert np.abs(mixed - expected).max() <= 1.01
 
 
 def test_colours_of_strokes_paper_and_background(ink):
