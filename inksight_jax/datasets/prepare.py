@@ -286,7 +286,7 @@ def part_arrays(records: list[Record]) -> dict[str, NDArray]:
   }
   for name in ("times", "pressures"):
     arrays[name] = compact(_joined(columns[name], (0,), np.float64))
-  for name in ("image", "id", "text", "writer"):
+  for name in ("image", "id", "text", "writer", "lines"):
     arrays[name] = _joined(columns[name], (0,), np.uint8)
   return arrays
 
@@ -316,6 +316,7 @@ def _pieces(record: Record) -> dict[str, list[NDArray]]:
       name: [np.frombuffer(getattr(record, name).encode("utf-8"), np.uint8)]
       for name in ("id", "text", "writer")
     },
+    "lines": [np.frombuffer(store.encode_lines(record.lines), np.uint8)],
   }
 
 

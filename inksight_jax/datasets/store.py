@@ -8,7 +8,7 @@
 
 Arrays of a part with n records (see `PART_ARRAYS`):
 
-    index      int64[n + 1, 8]  where each record starts in the arrays below,
+    index      int64[n + 1, 9]  where each record starts in the arrays below,
                                 in the order of `COLUMNS`
     traits     int32[n, 3]      strokes (-1: no ink), height, width of the
                                 picture (0: none)
@@ -17,6 +17,8 @@ Arrays of a part with n records (see `PART_ARRAYS`):
     times, pressures  number[.]
     image      uint8[.]         PNG
     id, text, writer  uint8[.]  UTF-8
+    lines             uint8[.]  of a page: [[text, left, top, right, bottom],
+                                ...] as JSON; nothing where there are none
 """
 
 from __future__ import annotations
@@ -32,15 +34,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inksight_jax.datasets.record import Record
+from inksight_jax.datasets.record import PageLine, Record
 from inksight_jax.ink.types import Ink, Stroke
 
-FORMAT = 1
+FORMAT = 2
 SETTINGS_FILE = "settings.json"
 STORE_FILE = "store.json"
 SKIPPED_FILE = "skipped.tsv"
 COLUMNS = (
   "strokes", "points", "times", "pressures", "image", "id", "text", "writer",
+  "lines",
 )  # fmt: skip
 PART_ARRAYS = ("index", "traits", *COLUMNS)
 HAS_TIMES, HAS_PRESSURES = 1, 2
@@ -173,6 +176,7 @@ class StoreSplit(Sequence[Record]):
       writer=_string(piece["writer"]),
       image=_decode_image(piece["image"]),
       ink=_decode_ink(piece) if arrays["traits"][row, 0] >= 0 else None,
+      lines=decode_lines(piece["lines"].tobytes()),
     )
 
   @functools.cached_property
@@ -209,6 +213,22 @@ def open_split(directory: str, split: str) -> StoreSplit:
 
 def _string(data: NDArray[np.uint8]) -> str:
   return data.tobytes().decode("utf-8")
+
+
+def encode_lines(lines: Sequence[PageLine]) -> bytes:
+  """The lines of a page as JSON; nothing for none."""
+  rows = [[line.text, *map(float, line.box)] for line in lines]
+  return json.dumps(rows, ensure_ascii=False).encode("utf-8") if rows else b""
+
+
+def decode_lines(data: bytes) -> tuple[PageLine, ...]:
+  """The inverse of `encode_lines`."""
+  if not data:
+    return ()
+  return tuple(
+    PageLine(text, (left, top, right, bottom))
+    for text, left, top, right, bottom in json.loads(data)
+  )
 
 
 def _decode_image(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

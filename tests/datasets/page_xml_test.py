@@ -1,5 +1,6 @@
 """PAGE-XML and ALTO as Transkribus and others export them."""
 
+import os
 import pathlib
 from collections.abc import Callable
 
@@ -9,7 +10,10 @@ import pytest
 from inksight_jax.datasets.alto import read_alto
 from inksight_jax.datasets.marked_pages import parse_points
 from inksight_jax.datasets.page_xml import read_page_xml
+from inksight_jax.datasets.prepare import prepare
 from inksight_jax.datasets.skipped import SkipReport
+from inksight_jax.datasets.splits import SPLITS
+from inksight_jax.datasets.store import StoreSplit
 
 YEARS = ("2010-03-19", "2013-07-15", "2019-07-15")
 PAGE = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
@@ -136,6 +140,16 @@ def test_pages_have_lines(export: pathlib.Path):
   assert record.lines[1].box == (0, 20, 60, 32)
   assert record.lines[-2].text == "outside"
   assert record.lines[-2].box == (200, 100, 200, 100)
+
+
+def test_pages_of_a_store_have_their_lines(export: pathlib.Path):
+  store = os.fspath(export / "store")
+  (record,) = read_page_xml(export / "doc", level="page")
+  prepare("page_xml", os.fspath(export / "doc"), store, {"level": "page"})
+  (stored,) = (r for split in SPLITS for r in StoreSplit(store, split))
+  assert stored.lines == record.lines and len(stored.lines) > 2
+  assert stored.text == record.text
+  np.testing.assert_array_equal(stored.image, record.image)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from inksight_jax.datasets import prepare as prepare_module
 from inksight_jax.datasets import registry
 from inksight_jax.datasets.info import DatasetInfo
 from inksight_jax.datasets.prepare import compact, prepare
-from inksight_jax.datasets.record import Record
+from inksight_jax.datasets.record import PageLine, Record
 from inksight_jax.datasets.skipped import SkipReport
 from inksight_jax.datasets.store import StoreSplit, Traits
 from inksight_jax.ink.types import Ink, Stroke
@@ -50,6 +50,10 @@ def record_of(number: int) -> Record:
     writer=f"w{number % 3}",
     image=image,
     ink=ink,
+    lines=tuple(
+      PageLine(f'Zeile "{line}"\n漢', tuple(rng.normal(size=4).tolist()))
+      for line in range(number % 3 if image is not None else 0)
+    ),
   )
 
 
@@ -90,6 +94,7 @@ def assert_same(one: Record, other: Record) -> None:
   assert (one.id, one.source, one.text, one.writer) == (
     other.id, other.source, other.text, other.writer
   )  # fmt: skip
+  assert one.lines == other.lines
   assert (one.image is None) == (other.image is None)
   if one.image is not None:
     np.testing.assert_array_equal(one.image, other.image)
@@ -117,6 +122,7 @@ def test_records_come_back_to_the_bit(unit: str, tmp_path: pathlib.Path):
     assert len(records) == len(truth) == count == sum(found["splits"][split])
     for one, other in zip(records, truth, strict=True):
       assert_same(one, other)
+    assert split == "test" or any(record.lines for record in records)
     assert list(records.texts()) == [r.text for r in truth]
     traits, wanted = records.traits, Traits.of(truth)
     for name in ("strokes", "height", "width", "has_text"):
