@@ -108,12 +108,11 @@ def _text_layer(page: Page, codes: dict[str, int]) -> Iterator[str]:
 
 
 def _gap(word: Word, following: Word) -> Box:
-  """Where the blank behind a word stands; a sliver where boxes touch."""
+  """Where the blank behind a word stands; as good as nothing if they touch."""
   left, top, right, bottom = word.box
-  sliver = (bottom - top) / 50
   if following.box[0] < left:  # written from right to left
-    return min(left - sliver, following.box[2]), top, left, bottom
-  return right, top, max(right + sliver, following.box[0]), bottom
+    return min(left, following.box[2]), top, left, bottom
+  return right, top, max(right, following.box[0]), bottom
 
 
 def _shown(page: Page, box: Box, text: str, codes: dict[str, int]) -> str:

@@ -100,6 +100,14 @@ def test_our_readers_find_lines_texts_and_places(write, parse, page, tmp_path):
   assert not report.counts
 
 
+def test_outlines_are_pixels_of_the_page(page):
+  words = (Word((3.0, 4.0, 9.0, 8.0)), Word((-20.0, -5.5, 900.0, 900.0)))
+  written = page_xml.write_page_xml(dataclasses.replace(page, lines=(words,)))
+  # The last pixel is the one before the edge.
+  assert 'points="3,4 8,4 8,7 3,7"' in written
+  assert 'points="0,0 599,0 599,199 0,199"' in written
+
+
 @pytest.mark.parametrize("write", WRITERS.values())
 def test_documents_hold_any_text(write, page):
   root = etree.fromstring(write(odd_page(page)).encode())

@@ -4,6 +4,7 @@ import dataclasses
 import re
 import subprocess
 import xml.etree.ElementTree as ElementTree
+import zlib
 
 import cv2
 import numpy as np
@@ -80,6 +81,25 @@ def test_hebrew_and_arabic_are_read_from_right_to_left(tmp_path, program):
   # Marks of direction are poppler's.
   text = re.sub("[\u200e\u200f\u202a-\u202e]", "", done.stdout.decode())
   assert text.split() == ["שלום", "سلام"]
+
+
+def test_words_that_touch_stay_two_words(tmp_path, program):
+  line = (
+    Word((10.0, 10.0, 60.0, 40.0), "ab"),
+    Word((60.0, 10.0, 99.0, 40.0), "c"),
+  )
+  data = write_pdf(Page(200, 100, (line,)))
+  path = tmp_path / "a.pdf"
+  path.write_bytes(data)
+  assert [text for text, _ in words_of(path, program)] == ["ab", "c"]
+  # Four characters are shown: the blank is one of them.
+  content = zlib.decompress(
+    data[data.index(b"4 0 obj") :].split(b"stream\n")[1]
+  )
+  assert (
+    len(re.findall(rb"[0-9A-F]{4}", b"".join(re.findall(rb"<.*?>", content))))
+    == 4
+  )
 
 
 def test_the_order_on_paper():
