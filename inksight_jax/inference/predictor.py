@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -22,6 +22,10 @@ from inksight_jax.networks.decoding import DecodeConfig
 from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.rendering.images import ImageLike, read_image
 from inksight_jax.training import checkpoints
+
+if TYPE_CHECKING:
+  from inksight_jax.inference.page import PageResult
+  from inksight_jax.inference.segmentation.types import Segmenter
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -155,6 +159,31 @@ class Predictor:
     True
     """
     return self.predict([image], "recognize_and_derender")[0]
+
+  def page(
+    self,
+    image: ImageLike,
+    task: str | None = None,
+    segmenter: str | Segmenter = "builtin",
+  ) -> PageResult:
+    """Finds the words of a page and predicts them.
+
+    Args:
+      image: path, uint8 array or Pillow image.
+      task: what to do with each word; by default what gives most.
+      segmenter: "builtin", "doctr", "tesseract", or a callable from image to
+        word regions.
+
+    Returns:
+      Lines of words in reading order; none where there is no writing.
+
+    Raises:
+      ValueError: the image cannot be read; a bad task or segmenter.
+    """
+    # `pages` needs what is above.
+    from inksight_jax.inference.pages import read_pages
+
+    return next(read_pages(self, [image], task, segmenter))
 
   def predict(
     self,
