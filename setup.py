@@ -79,6 +79,8 @@ setup(
   extras_require={
     "tensorflow": TENSORFLOW,
     "plots": ["matplotlib"],
+    # Other people's word finders; Tesseract itself is a program of its own.
+    "page": ["python-doctr", "pytesseract"],
     # T5 and mT5 weights; a PyTorch file needs torch as well.
     "import": ["safetensors"],
     "dev": [*DEV, "matplotlib"],

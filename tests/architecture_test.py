@@ -76,6 +76,7 @@ RULES = {
     "pipeline.examples pipeline.shards pipeline.mixture pipeline.records "
     "pipeline.task_set pipeline.families",
     "jax flax numpy cv2 PIL gin",
+    "doctr pytesseract",
   ),
   # Of training only how axes fall on a mesh and what a run starts from.
   "interop": rule(

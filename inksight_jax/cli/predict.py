@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from inksight_jax.cli.page_results import page_results
 from inksight_jax.cli.predictions import JOURNAL, Journal
 from inksight_jax.cli.progress import Progress
 
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
   from inksight_jax.inference.outputs import Outputs
   from inksight_jax.inference.predictor import Predictor, Prepared
 
-HELP = "read images of words: text, ink, files"
+HELP = "read images of words or pages: text, ink, files"
 DESCRIPTION = f"""\
-Predict the text and the pen strokes of images of single words. Writes one file
-per image and format, summary.json, and {JOURNAL}, by which an interrupted
-command goes on: images whose files are complete are not done again, unless the
-image, the model or the task has changed. An image that cannot be read is
+Predict the text and the pen strokes of images of single words, or with --page
+of whole pages. Writes one file per image and format, summary.json, and
+{JOURNAL}, by which an interrupted command goes on: images whose files are
+complete are not done again, unless the image, the model or the task has
+changed. An image that cannot be read is
 reported at the end and makes the exit code 1; the others are done all the same.
 """
 EPILOG = """\
@@ -33,6 +35,8 @@ examples:
     --text=hello hello.png --output_dir=out
   inksight-jax predict --model_dir=runs/mine 'crops/**/*.png' \\
     --output_dir=out --format=html,pdf,xopp,pagexml --overwrite --json
+  inksight-jax predict --model_dir=runs/mine --page scans/ --output_dir=out \\
+    --format=html,pagexml
 """
 # Format to ending; the same as `inference.outputs.FORMATS`, which takes JAX and
 # OpenCV to import. A test compares them.
@@ -78,6 +82,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   parser.add_argument(
     "--text", metavar="TEXT", help="what is written; for derender_with_text"
+  )
+  parser.add_argument(
+    "--page",
+    action="store_true",
+    help="the images are pages: find the words, read each, put them together",
+  )
+  parser.add_argument(
+    "--segmenter",
+    default="builtin",
+    metavar="NAME",
+    help="what finds the words of a page: builtin (default), doctr or "
+    "tesseract",
   )
   parser.add_argument(
     "--format",
@@ -127,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
   )
   task = args.task or default_task(model.tasks.tasks)
   model.check_task(task)
-  if args.text is None and task == "derender_with_text":
+  if args.text is None and task == "derender_with_text" and not args.page:
     raise ValueError("derender_with_text needs --text: what is written.")
   os.makedirs(args.output_dir, exist_ok=True)
   settings = {
@@ -136,6 +152,7 @@ def run(args: argparse.Namespace) -> int:
     "task": task,
     "text": args.text,
     "unconstrained": args.unconstrained,
+    **({"segmenter": args.segmenter} if args.page else {}),
   }
   journal = Journal(args.output_dir, settings, args.overwrite)
   names = output_names(paths, journal.names)
@@ -144,13 +161,18 @@ def run(args: argparse.Namespace) -> int:
     if entry := journal.done(path, [FORMATS[kind] for kind in formats]):
       entries[path] = {**entry, "image": path, "skipped": True}
   todo = [path for path in paths if path not in entries]
-  with Progress("images", total=len(todo)) as progress:
-    for path, result in _results(model, todo, task, args):
+  unit, total = ("words", None) if args.page else ("images", len(todo))
+  with Progress(unit, total=total) as progress:
+    if args.page:
+      results = page_results(model, todo, task, args.segmenter, progress)
+    else:
+      results = _results(model, todo, task, args)
+    for path, result in results:
       entry = _write(path, result, names[path], formats, args.output_dir)
       if "error" not in entry:
         journal.add(path, names[path], entry)
       entries[path] = entry
-      _report(progress, entry, quiet=args.json)
+      _report(progress, entry, quiet=args.json, count=not args.page)
   return _finish([entries[path] for path in paths], task, args)
 
 
@@ -316,8 +338,10 @@ def _printable(text: str) -> str:
   return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _report(progress: Progress, entry: Mapping[str, Any], quiet: bool) -> None:
-  if progress.has_bar:
+def _report(
+  progress: Progress, entry: Mapping[str, Any], quiet: bool, count: bool
+) -> None:
+  if progress.has_bar and count:
     progress.advance("predict")
   if "error" in entry or not (quiet or progress.has_bar):
     progress.say(describe(entry))

@@ -93,6 +93,12 @@ class Crop:
   height: int
   cut_ink: tuple[bool, ...] = ()
 
+  def without_pictures(self) -> Crop:
+    """The same crop, its tiles without their pictures."""
+    none = np.zeros((0, 0, 3), np.uint8)
+    tiles = (dataclasses.replace(tile, image=none) for tile in self.tiles)
+    return dataclasses.replace(self, tiles=tuple(tiles))
+
   def to_page(self, ink: Ink) -> Ink:
     """Moves ink from pixels of the crop to pixels of the page."""
     return ink.transformed(self.matrix, self.offset)

@@ -100,7 +100,13 @@ def prepare_page(
     predictor.prepare(tile.image) for crop in crops for tile in crop.tiles
   ]
   return PreparedPage(
-    width, height, lines, tuple(crops), tuple(inputs), page if keep else None
+    width,
+    height,
+    lines,
+    # Only where they lay is needed from here on; a batch of large pages fits.
+    tuple(crop.without_pictures() for crop in crops),
+    tuple(inputs),
+    page if keep else None,
   )
 
 
@@ -180,8 +186,13 @@ def predict_with_fallback(
   answers = predictor.predict_prepared([inputs[i] for i in again], other)
   for index, answer in zip(again, answers, strict=True):
     if answer.ink:
-      text = results[index].text or answer.text
-      results[index] = dataclasses.replace(answer, text=text, empty=False)
+      read = results[index] if results[index].text else answer
+      results[index] = dataclasses.replace(
+        answer,
+        text=read.text,
+        character_confidences=read.character_confidences,
+        empty=False,
+      )
   return results
 
 
@@ -244,11 +255,20 @@ def _joined(parts: Sequence[Result], crop: Crop, page: PreparedPage) -> Result:
   """One result in page pixels of those of a crop's tiles."""
   first = parts[0]
   log_probs = np.concatenate([part.log_probs for part in parts])
-  given = first.task == "derender_with_text"
+  text, left_out = join_text(crop, [part.text for part in parts])
+  sure = tuple(
+    value
+    for part, skip in zip(parts, left_out, strict=True)
+    for value in part.character_confidences[skip:]
+  )
+  if first.task == "derender_with_text":
+    # Each tile was told the whole word.
+    text, sure = first.text, ()
   ink = join_ink(crop, [part.ink for part in parts])
   return dataclasses.replace(
     first,
-    text=first.text if given else join_text(crop, [p.text for p in parts]),
+    text=text,
+    character_confidences=sure if len(sure) == len(text) else (),
     ink=crop.to_page(ink) if ink else Ink(),
     confidence=float(np.exp(log_probs.mean())) if len(log_probs) else 0.0,
     tokens=np.concatenate([part.tokens for part in parts]),

@@ -25,7 +25,6 @@ from inksight_jax.training import checkpoints
 
 if TYPE_CHECKING:
   from inksight_jax.inference.page import PageResult
-  from inksight_jax.inference.segmentation.types import Segmenter
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,26 +160,9 @@ class Predictor:
     return self.predict([image], "recognize_and_derender")[0]
 
   def page(
-    self,
-    image: ImageLike,
-    task: str | None = None,
-    segmenter: str | Segmenter = "builtin",
+    self, image: ImageLike, task: str | None = None, segmenter: Any = "builtin"
   ) -> PageResult:
-    """Finds the words of a page and predicts them.
-
-    Args:
-      image: path, uint8 array or Pillow image.
-      task: what to do with each word; by default what gives most.
-      segmenter: "builtin", "doctr", "tesseract", or a callable from image to
-        word regions.
-
-    Returns:
-      Lines of words in reading order; none where there is no writing.
-
-    Raises:
-      ValueError: the image cannot be read; a bad task or segmenter.
-    """
-    # `pages` needs what is above.
+    """Finds the words of a page and predicts them: `pages.read_pages`."""
     from inksight_jax.inference.pages import read_pages
 
     return next(read_pages(self, [image], task, segmenter))

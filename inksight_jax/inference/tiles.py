@@ -44,7 +44,7 @@ def join_ink(crop: Crop, inks: Sequence[Ink]) -> Ink:
   return Ink(tuple(Stroke(points) for points in joined))
 
 
-def join_text(crop: Crop, texts: Sequence[str]) -> str:
+def join_text(crop: Crop, texts: Sequence[str]) -> tuple[str, list[int]]:
   """Joins the texts of the tiles of a crop.
 
   Where ink runs across a cut both sides may have read the letter there: what
@@ -53,8 +53,11 @@ def join_text(crop: Crop, texts: Sequence[str]) -> str:
   Args:
     crop: the word.
     texts: of each tile.
+
+  Returns:
+    The text, and how many characters at the start of each were left out.
   """
-  joined = texts[0]
+  joined, left_out = texts[0], [0]
   for text, crossed in zip(texts[1:], crop.cut_ink, strict=True):
     shared = 0
     if crossed:
@@ -62,7 +65,8 @@ def join_text(crop: Crop, texts: Sequence[str]) -> str:
         if joined.endswith(text[:length]):
           shared = length
     joined += text[shared:]
-  return joined
+    left_out.append(shared)
+  return joined, left_out
 
 
 def _clipped(ink: Ink, tile: Tile, height: int) -> list[FloatArray]:

@@ -113,3 +113,35 @@ def test_the_formats_are_those_of_results():
 
   assert predict.FORMATS == outputs.FORMATS
   assert set(predict.DEFAULT_FORMATS) <= set(predict.FORMATS)
+
+
+def test_pages_are_predicted_and_bad_ones_reported(
+  trained: pathlib.Path,
+  tmp_path: pathlib.Path,
+  capsys: pytest.CaptureFixture[str],
+):
+  folder = tmp_path / "scans"
+  folder.mkdir()
+  page = np.full((160, 300, 3), 240, np.uint8)
+  for x in (40, 170):
+    for step in range(4):
+      page[60:100, x + 18 * step : x + 18 * step + 5] = 20
+      page[80:84, x + 18 * step : x + 18 * step + 14] = 20
+  Image.fromarray(page).save(folder / "page.png")
+  Image.new("RGB", (40, 30), "white").save(folder / "blank.png")
+  (folder / "broken.png").write_bytes(b"no picture")
+  out = tmp_path / "out"
+  words = ["predict", f"--model_dir={trained}", f"--output_dir={out}"]
+  words += ["--page", "--format=json,pagexml", str(folder)]
+  assert main([*words, "--segmenter=magic"]) == 1
+  assert "builtin, doctr, tesseract" in capsys.readouterr().err
+  assert main(words) == 1
+  assert "broken.png is not a picture" in capsys.readouterr().out
+  values = json.loads((out / "page.json").read_text())
+  assert (values["width"], values["height"]) == (300, 160)
+  (line,) = values["lines"]
+  assert [round(word["box"][0]) for word in line] == pytest.approx(
+    [40, 170], abs=3
+  )
+  assert json.loads((out / "blank.json").read_text())["lines"] == []
+  assert (out / "page.page.xml").exists()

@@ -1,5 +1,7 @@
 """Crops: what is in them, and that their pixels find back to the page."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -151,7 +153,7 @@ def crop_frame(ink: Ink, crop: Crop) -> Ink:
 
 
 def densify(points: np.ndarray) -> np.ndarray:
-  steps = [np.linspace(a, b, 200) for a, b in zip(points, points[1:])]  # noqa: B905
+  steps = [np.linspace(a, b, 200) for a, b in itertools.pairwise(points)]
   return np.concatenate(steps)
 
 
@@ -159,9 +161,9 @@ def test_text_of_tiles_is_joined():
   _, _, crop = wide_word()
   count = len(crop.tiles)
   texts = ["abc", "cde", *[""] * (count - 2)]
-  assert join_text(crop, texts) == "abcde"
+  assert join_text(crop, texts) == ("abcde", [0, 1, *[0] * (count - 2)])
   empty = Crop(crop.tiles, crop.matrix, crop.offset, 9, (False,) * (count - 1))
-  assert join_text(empty, texts) == "abccde"
+  assert join_text(empty, texts) == ("abccde", [0] * count)
 
 
 def test_impossible_settings_are_refused():

@@ -110,7 +110,8 @@ def _local_peak(contrast: NDArray[np.uint8]) -> NDArray[np.uint8]:
   step = max(1, round(max(height, width) / 400))
   # Largest values first: plain shrinking would lose thin strokes.
   strongest = cv2.dilate(contrast, np.ones((step, step), np.uint8))
-  small = strongest[step // 2 :: step, step // 2 :: step]
+  top, left = min(step // 2, height - 1), min(step // 2, width - 1)
+  small = strongest[top::step, left::step]
   reach = max(3, round(max(small.shape) * 0.04) * 2 + 1)
   small = cv2.dilate(small, np.ones((reach, reach), np.uint8))
   small = cv2.blur(small, (reach, reach))
@@ -125,7 +126,7 @@ def find_ink(image: Image) -> InkMap:
     image: uint8[height, width, 3] RGB, of a moderate size: see `limit_size`.
   """
   paper = estimate_paper(image)
-  smooth = cv2.GaussianBlur(image, (3, 3), 0.7)
+  smooth = cv2.GaussianBlur(image, (3, 3), 0.7).astype(np.uint8, copy=False)
   # Saturating differences: what lies on the other side of the paper is 0.
   darker = cv2.subtract(paper, smooth).max(axis=2)
   lighter = cv2.subtract(smooth, paper).max(axis=2)

@@ -118,6 +118,8 @@ class DoctrSegmenter:
     for block in page.blocks:
       for line in block.lines:
         for word in line.words:
+          if not word.value.strip():
+            continue
           # Corners as shares of the page; four of them where it is turned.
           corners = np.asarray(word.geometry, np.float64) * (width, height)
           regions.append(

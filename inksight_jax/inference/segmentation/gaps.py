@@ -37,6 +37,8 @@ _LEAST_RATIO = 1.5
 # to the word before them, however loosely they are set.
 _MARK = 0.6
 _MARK_GAP = 1.4
+# A line's own threshold is at least this share of the page's.
+_LEAST_SHARE = 0.85
 # A line of fewer gaps tells nothing of its own.
 _LEAST_GAPS = 6
 
@@ -139,8 +141,8 @@ def split_words(pixels: InkPixels, letters: float) -> tuple[IntArray, float]:
     own = line_of[order] == line
     mine = gaps[own & ~starts]
     limit = _threshold(mine[mine > 0], size, page)
-    # Half the way: few gaps mislead.
-    limits[own] = np.sqrt(page * limit)
+    # Half the way, and not far down: few gaps mislead.
+    limits[own] = np.sqrt(page * max(limit, _LEAST_SHARE * page))
   highest, lowest = _extent(pixels.piece, pixels.above, count)
   mark = highest > first + 0.5 * size
   mark &= lowest - highest < _MARK * size
