@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inksight_jax.ink.page import Box, Page, Word
 from inksight_jax.ink.types import Ink
 from inksight_jax.rendering.paper import paper_color
-from inksight_jax.rendering.photo import add_noise, add_stains, compress, shade
+from inksight_jax.rendering.photo import add_grain, add_noise, compress, shade
 from inksight_jax.rendering.strokes import composite, draw_coverage, plain
 
 Image = NDArray[np.uint8]
@@ -176,7 +176,7 @@ def _draw(
   paper, pen = paper_color(rng, style.coloured, style.inverted)
   image = plain(style.height, style.width, paper)
   if style.coloured:
-    image = add_stains(image, 8.0, 5, rng)
+    image = add_grain(image, 8.0, 5, 1.5, rng)
   if style.rules != "none":
     _draw_rules(image, paper, style, rng, pitch, turn, center)
   coverage = draw_coverage(
