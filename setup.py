@@ -30,6 +30,8 @@ DEV = [
   "pytest",
   "pytest-xdist",
   "ruff",
+  # Bundled digits, for a test of their reader.
+  "scikit-learn",
   # Read by the importers of weights; a test writes such a file.
   "safetensors",
   # The scripts of tpu/ spend money: `make lint` reads them too.
@@ -81,6 +83,8 @@ setup(
     "plots": ["matplotlib"],
     # Other people's word finders; Tesseract itself is a program of its own.
     "page": ["python-doctr", "pytesseract"],
+    # Only for its bundled digits (gin/recipes/sequence_digits_quickstart.gin).
+    "digits": ["scikit-learn"],
     # T5 and mT5 weights; a PyTorch file needs torch as well.
     "import": ["safetensors"],
     "dev": [*DEV, "matplotlib"],

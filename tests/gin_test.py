@@ -47,10 +47,14 @@ def test_a_recipe_builds_a_model_that_fits_its_tasks(path: pathlib.Path):
       jax.random.key(0), tasks.input_shapes(2)
     )
   )
-  table = variables["params"]["token_embedder"]["embedding"]
-  assert vocabulary.size <= table.shape[0]
+  params = variables["params"]
+  if "token_embedder" in params:
+    rows = params["token_embedder"]["embedding"].shape[0]
+  else:
+    rows = params["logits_dense"]["kernel"].shape[1]
+  assert vocabulary.size <= rows
   limit = recipe.resolve("VOCAB_SIZE", None)
-  assert table.shape[0] == limit or table.shape[0] < vocabulary.size + 128
+  assert rows == limit or rows < vocabulary.size + 128
   # The prompts have to fit before any data is read.
   longest = max(len(tasks.prompt(task)) for task in tasks.tasks)
   assert longest <= tasks.prompt_length
@@ -148,3 +152,23 @@ def test_the_published_sizes_have_the_parameters_that_their_heads_state(
   assert f"{total:,} parameters" in head.replace("\n# ", " ")
   assert f"{total - frozen:,} are trained" in head.replace("\n# ", " ")
   assert abs(total / 1e6 - millions) < 0.1 * millions
+
+
+def test_readers_of_digits_are_small_and_mnist_must_be_given():
+  readers = [path for path in RECIPES if path.stem.startswith("sequence_")]
+  assert len(readers) == 4
+  for path in readers:
+    _parse(path)
+    built = recipe.build()
+    shapes = built.tasks.input_shapes(1)
+    model = built.model
+    variables = jax.eval_shape(
+      lambda model=model, shapes=shapes: model.get_initial_variables(
+        jax.random.key(0), shapes
+      )
+    )
+    assert state.count_parameters(variables["params"]) < 500_000
+    assert built.tasks.tasks == ("read_digits",)
+    if "mnist" in path.stem:
+      with pytest.raises(ValueError, match="DATA_PATH"):
+        recipe.parse([str(path)])

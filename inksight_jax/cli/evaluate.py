@@ -26,6 +26,7 @@ COLUMNS = (
   "samples",
   "cer",
   "exact_match",
+  "wrong_length",
   "aiou",
   "ldtw",
   "chamfer",

@@ -76,9 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     "--task",
     metavar="TASK",
-    help="derender, derender_with_text, recognize_and_derender, recognize_ink "
-    "or recognize_image; by default recognize_and_derender if the model was "
-    "trained for it, else its first task",
+    help="derender, derender_with_text, recognize_and_derender, recognize_ink, "
+    "recognize_image or read_digits; by default recognize_and_derender if the "
+    "model was trained for it, else its first task",
   )
   parser.add_argument(
     "--text", metavar="TEXT", help="what is written; for derender_with_text"
@@ -97,12 +97,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   parser.add_argument(
     "--format",
-    default=",".join(DEFAULT_FORMATS),
     metavar="LIST",
     help="with commas between: inkml, svg, animated (an SVG that writes "
     "itself), png (ink over the photo), gif, mp4 (strokes as they appear), "
     "json, xopp (Xournal++), pagexml, alto, pdf, html (a player); default: "
-    "%(default)s",
+    f"{','.join(DEFAULT_FORMATS)}, for a model that writes no ink json",
   )
   parser.add_argument(
     "--overwrite",
@@ -134,7 +133,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Predicts; returns the exit code."""
-  formats = parse_formats(args.format)
+  formats = parse_formats(args.format) if args.format else []
   paths = find_images(args.images)
   from inksight_jax.inference import predictor
 
@@ -145,6 +144,8 @@ def run(args: argparse.Namespace) -> int:
   model.check_task(task)
   if args.text is None and task == "derender_with_text" and not args.page:
     raise ValueError("derender_with_text needs --text: what is written.")
+  if not formats:
+    formats = default_formats(model)
   os.makedirs(args.output_dir, exist_ok=True)
   settings = {
     "model_dir": os.path.abspath(args.model_dir),
@@ -244,6 +245,13 @@ def output_names(
     taken.add(name.lower())
     names[path] = name
   return names
+
+
+def default_formats(model: Predictor) -> list[str]:
+  """All that people look at; of a model that only reads just the text."""
+  tasks = model.tasks
+  writes_ink = any(tasks.info(task).writes_ink for task in tasks.tasks)
+  return list(DEFAULT_FORMATS) if writes_ink else ["json"]
 
 
 def default_task(tasks: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from inksight_jax.datasets.info import DatasetInfo
 from inksight_jax.datasets.mnist import read_mnist
 from inksight_jax.datasets.page_xml import read_page_xml
 from inksight_jax.datasets.rimes import read_rimes
+from inksight_jax.datasets.sklearn_digits import read_sklearn_digits
 
 IMAGE_SETS: tuple[DatasetInfo, ...] = (
   DatasetInfo(
@@ -120,6 +121,20 @@ IMAGE_SETS: tuple[DatasetInfo, ...] = (
       "t10k-images-idx3-ubyte.gz": "md5:9fb629c4189551a2d022fa330f9573f3",
       "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
     },
+  ),
+  DatasetInfo(
+    name="sklearn_digits",
+    needs_path=False,
+    kind="pictures + text: 1,797 small digits that come with scikit-learn",
+    licence="CC BY 4.0",
+    citation=(
+      "E. Alpaydin, C. Kaynak, Optical recognition of handwritten digits, UCI "
+      "machine learning repository, 1998 (test part)"
+    ),
+    access="nothing to download: pip install scikit-learn; no path",
+    counts={"digits": 1_797},
+    reader=read_sklearn_digits,
+    splits="the last 397 are the test, the 100 before them the validation",
   ),
   DatasetInfo(
     name="aihub",

@@ -29,6 +29,8 @@ class DatasetInfo:
       then one pass over the data reads every split.
     checksums: "md5:..." or "sha256:..." by file name, of the files as they are
       published.
+    needs_path: whether there is something to download; else the data is made
+      by the program or comes with a library.
   """
 
   name: str
@@ -42,6 +44,7 @@ class DatasetInfo:
   splits: str = "by a hash of the writer"
   by_writer: bool = False
   checksums: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  needs_path: bool = True
 
   @property
   def options(self) -> tuple[str, ...]:

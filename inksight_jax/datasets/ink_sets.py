@@ -123,6 +123,7 @@ def _omniglot(
 INK_SETS = (
   DatasetInfo(
     name="generated_words",
+    needs_path=False,
     kind="ink + text, written by the program",
     licence="Apache-2.0 (single-stroke Hershey fonts)",
     citation="Hershey fonts (A. V. Hershey, 1967)",

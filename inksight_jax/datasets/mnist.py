@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import pathlib
 import struct
 import zlib
@@ -24,6 +25,7 @@ from inksight_jax.datasets.splits import ALL, expand
 SOURCE = "mnist"
 MAX_SIDE = 1024
 _UINT8 = 8
+_TRAIN_IMAGES = "train-images-idx3-ubyte"
 
 
 class _Idx:
@@ -63,6 +65,8 @@ class _Idx:
 def _open(folder: pathlib.Path, name: str, rank: int) -> Iterator[_Idx]:
   """Opens an idx file, plain or gzipped."""
   path = _find(folder, name)
+  if path is None:
+    raise ValueError(f"{folder}: no {name}.gz; is this the folder of MNIST?")
   with path.open("rb") as plain:
     packed = plain.read(2) == b"\x1f\x8b"
     plain.seek(0)
@@ -73,7 +77,7 @@ def _open(folder: pathlib.Path, name: str, rank: int) -> Iterator[_Idx]:
       yield _Idx(unpacked, path, rank)  # type: ignore[arg-type]
 
 
-def _find(folder: pathlib.Path, name: str) -> pathlib.Path:
+def _find(folder: pathlib.Path, name: str) -> pathlib.Path | None:
   # As torchvision, TFDS and the original site store them.
   for parent in (folder, folder / "raw", folder / "MNIST" / "raw"):
     for suffix in ("", ".gz"):
@@ -81,7 +85,7 @@ def _find(folder: pathlib.Path, name: str) -> pathlib.Path:
         path = parent / (form + suffix)
         if path.is_file():
           return path
-  raise ValueError(f"{folder}: no {name}.gz; is this the folder of MNIST?")
+  return None
 
 
 def _digits(
@@ -110,6 +114,7 @@ def read_mnist(
   *,
   split: str = ALL,
   validation_count: int = 5_000,
+  train_from_test: int = 0,
   sequence_length: int = 1,
   invert: bool = False,
   transposed: bool = False,
@@ -125,6 +130,8 @@ def read_mnist(
     split: "train", "validation" (the last of the training digits) or "test";
       "all".
     validation_count: training digits kept for validation; 0 for none.
+    train_from_test: without training files, so many of the first digits of the
+      test files take their place; the others remain the test.
     sequence_length: digits in a row.
     invert: dark ink on white; the files have bright ink on black.
     transposed: the files store columns, as those of EMNIST do.
@@ -135,17 +142,21 @@ def read_mnist(
   Raises:
     ValueError: files are absent, cut off, or of another type.
   """
-  if sequence_length < 1 or validation_count < 0:
+  if sequence_length < 1 or min(validation_count, train_from_test) < 0:
     raise ValueError(
       f"sequence_length={sequence_length}, validation_count="
-      f"{validation_count}; wanted at least 1 and at least 0."
+      f"{validation_count}, train_from_test={train_from_test}; wanted at "
+      "least 1, 0 and 0."
     )
   report = report or SkipReport()
   folder = pathlib.Path(path).expanduser()
+  if _find(folder, _TRAIN_IMAGES) is not None:
+    train_from_test = 0
   for name in expand(split):
     pictures: list[NDArray[np.uint8]] = []
     text, number = "", 0
-    for picture, label in _split(folder, name, validation_count, transposed):
+    digits = _split(folder, name, validation_count, train_from_test, transposed)
+    for picture, label in digits:
       pictures.append(255 - picture if invert else picture)
       text += str(label)
       if len(pictures) < sequence_length:
@@ -163,13 +174,24 @@ def read_mnist(
 
 
 def _split(
-  folder: pathlib.Path, split: str, validation_count: int, transposed: bool
+  folder: pathlib.Path,
+  split: str,
+  validation_count: int,
+  train_from_test: int,
+  transposed: bool,
 ) -> Iterator[tuple[NDArray[np.uint8], int]]:
   if split == "test":
-    yield from _digits(folder, "t10k", transposed)
+    test = _digits(folder, "t10k", transposed)
+    yield from itertools.islice(test, train_from_test, None)
     return
-  with _open(folder, "train-images-idx3-ubyte", 3) as images:
-    start = max(0, images.count - validation_count)
-  for number, digit in enumerate(_digits(folder, "train", transposed)):
+  if train_from_test:
+    count = train_from_test
+    digits = _digits(folder, "t10k", transposed)
+  else:
+    with _open(folder, _TRAIN_IMAGES, 3) as images:
+      count = images.count
+    digits = _digits(folder, "train", transposed)
+  start = max(0, count - validation_count)
+  for number, digit in enumerate(itertools.islice(digits, count)):
     if (number >= start) == (split == "validation"):
       yield digit

@@ -99,6 +99,6 @@ def _check(
 ) -> dict[str, Any]:
   """The full options; refuses unknown ones and a missing path."""
   settings = info.full_options(options)
-  if not str(path) and info.name != "generated_words":
+  if not str(path) and info.needs_path:
     raise ValueError(f"{info.name} needs a path. Access: {info.access}.")
   return settings

@@ -94,7 +94,7 @@ def builder_class(name: str) -> type:
       license=info.licence,
     )
 
-  needs_files = name != "generated_words"
+  needs_files = info.needs_path
   return type(
     PREFIX + name,
     (tfds.core.GeneratorBasedBuilder,),

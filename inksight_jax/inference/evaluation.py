@@ -2,7 +2,10 @@
 
 Keys are `<task>/<metric>`:
 
-- tasks that write text: `cer`, `wer`, `exact_match`; and `exact_match_digits`,
+- tasks that write text: `cer`, `wer`, `exact_match`; `wrong_length` and
+  `empty_text` (shares of the samples); `calibration_error` of the confidence of
+  single characters; `exact_match_confident`, of the samples that are left when
+  the least confident 2 % are refused; and `exact_match_digits`,
   `exact_match_lowercase`, `exact_match_other` (and `cer_...`) where the true
   texts fall into more than one of these classes;
 - tasks that write ink: `aiou`, `ldtw`, `dtw`, `chamfer`, `stroke_count_error`,
@@ -26,6 +29,7 @@ import numpy as np
 from inksight_jax.inference.held_out import Sample
 from inksight_jax.inference.predictor import Predictor
 from inksight_jax.ink.types import Ink
+from inksight_jax.metrics import confidence
 from inksight_jax.metrics.summary import InkEvaluation, TextEvaluation
 from inksight_jax.metrics.text import character_error_rate, exact_match
 from inksight_jax.pipeline.examples import stack, to_model_features
@@ -41,13 +45,17 @@ class Outcome:
     ink: traced ink on the canvas; empty for tasks that write none.
     truncated: whether the answer hit the length limit.
     scores: scores of this sample alone, by metric.
+    confidences: probability of each character of `text`.
+    log_prob: of all tokens but those of ink, summed.
   """
 
   sample: Sample
   text: str
   ink: Ink
   truncated: bool
-  scores: Mapping[str, float]
+  scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  confidences: Sequence[float] = ()
+  log_prob: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,16 +126,15 @@ def evaluate_task(
   texts = TextEvaluation(seed)
   inks = InkEvaluation(predictor.tasks.canvas, seed=seed)
   outcomes = []
-  for sample, (text, ink, truncated) in zip(
-    samples, predict_samples(predictor, samples), strict=True
-  ):
+  for outcome in predict_samples(predictor, samples):
     scores: dict[str, float] = {}
     if info.writes_text:
-      scores |= texts.add(sample.text, text)
+      scores |= texts.add(outcome.sample.text, outcome.text)
     if info.writes_ink:
-      scores |= inks.add(sample.ink, ink)
-    outcomes.append(Outcome(sample, text, ink, truncated, scores))
+      scores |= inks.add(outcome.sample.ink, outcome.ink)
+    outcomes.append(dataclasses.replace(outcome, scores=scores))
   metrics = texts.result() if info.writes_text else {}
+  metrics |= confidence_scores(outcomes) if info.writes_text else {}
   metrics |= by_class(texts.truths, texts.predictions)
   metrics |= inks.result() if info.writes_ink else {}
   metrics |= teacher_forced(predictor, samples)
@@ -138,8 +145,8 @@ def evaluate_task(
 
 def predict_samples(
   predictor: Predictor, samples: Sequence[Sample]
-) -> list[tuple[str, Ink, bool]]:
-  """(text, ink on the canvas, truncated) for each sample.
+) -> list[Outcome]:
+  """Predictions for samples, not yet scored.
 
   What a task does not write is left out: ink tokens in the answer of a task
   that only reads count for nothing.
@@ -149,18 +156,52 @@ def predict_samples(
     [sample.example.inputs for sample in samples],
     [sample.task for sample in samples],
   )
-  predictions = []
+  vocabulary = predictor.tasks.vocabulary
+  outcomes = []
   for sample, answer in zip(samples, answers, strict=True):
     info = predictor.tasks.info(sample.task)
-    decoded = predictor.tasks.vocabulary.decode(answer.tokens)
-    predictions.append(
-      (
+    decoded = vocabulary.decode(answer.tokens)
+    is_text = answer.tokens < vocabulary.ink_offset
+    confidences = vocabulary.character_confidences(
+      answer.tokens, answer.log_probs.tolist()
+    )
+    outcomes.append(
+      Outcome(
+        sample,
         decoded.text if info.writes_text else "",
         decoded.ink if info.writes_ink else Ink(),
         not decoded.ended,
+        confidences=confidences if info.writes_text else (),
+        log_prob=float(answer.log_probs[is_text].sum()),
       )
     )
-  return predictions
+  return outcomes
+
+
+def confidence_scores(outcomes: Sequence[Outcome]) -> dict[str, float]:
+  """Lengths of the recognised texts, and whether confidence means anything.
+
+  Args:
+    outcomes: of a task that writes text.
+
+  Returns:
+    `wrong_length`, `empty_text`, `calibration_error` and
+    `exact_match_confident`, see the module.
+  """
+  texts = [(outcome.sample.text, outcome.text) for outcome in outcomes]
+  confidences: list[float] = []
+  right: list[bool] = []
+  for outcome in outcomes:
+    confidences += outcome.confidences
+    right += confidence.characters_right(outcome.sample.text, outcome.text)
+  return {
+    "wrong_length": float(np.mean([len(a) != len(b) for a, b in texts])),
+    "empty_text": float(np.mean([not b for _, b in texts])),
+    "calibration_error": confidence.calibration_error(confidences, right),
+    "exact_match_confident": confidence.accuracy_after_rejection(
+      [outcome.log_prob for outcome in outcomes], [a == b for a, b in texts]
+    ),
+  }
 
 
 def text_class(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inksight_jax.inference import evaluation, held_out
+from inksight_jax.inference import errors, evaluation, held_out
 from inksight_jax.inference.evaluation import Outcome
 from inksight_jax.inference.predictor import Predictor
 from inksight_jax.ink.types import Ink
@@ -80,6 +80,10 @@ def write_pictures(
 ) -> list[str]:
   """Writes samples.png, worst.png and, where ink is written, sample.gif.
 
+  Of tasks that only read, errors.json counts the errors by kind, and where
+  there are any errors.png shows them so; names begin with that of the task
+  where there are several.
+
   The samples are the first ones, not the best.
 
   Args:
@@ -104,6 +108,14 @@ def write_pictures(
   if frames:
     write_gif(os.path.join(output_dir, "sample.gif"), frames)
     files.append("sample.gif")
+  readers = {
+    task: outcomes
+    for task, outcomes in result.outcomes.items()
+    if not tasks.info(task).writes_ink
+  }
+  for task, outcomes in readers.items():
+    prefix = f"{task}_" if len(readers) > 1 else ""
+    files += errors.write_errors(outcomes, output_dir, prefix, count)
   return files
 
 
@@ -202,14 +214,7 @@ class SamplePicture:
     self._predictor.params = params
     self._predictor.step = step
     outcomes = {
-      task: [
-        Outcome(sample, *prediction, scores={})
-        for sample, prediction in zip(
-          samples,
-          evaluation.predict_samples(self._predictor, samples),
-          strict=True,
-        )
-      ]
+      task: evaluation.predict_samples(self._predictor, samples)
       for task, samples in self._samples.items()
     }
     # The trainer donates its parameters to the next step.

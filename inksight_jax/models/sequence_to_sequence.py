@@ -40,11 +40,13 @@ class SequenceToSequence:
     module: linen network with `__call__`, `encode` and `decode`.
     optimizer_def: optimiser used when the launcher names none.
     FEATURE_CONVERTER_CLS: read from the instance by T5X.
+    FEATURE_PREFIX: the network is given the features whose names begin so.
     input_vocabulary: vocabulary of the input text, for T5X.
     output_vocabulary: vocabulary of the targets, for T5X.
   """
 
   FEATURE_CONVERTER_CLS: Callable[..., Any] | None = None
+  FEATURE_PREFIX = ""
 
   def __init__(
     self,
@@ -57,6 +59,7 @@ class SequenceToSequence:
       "NUM_REAL_TARGET_TOKENS"
     ),
     decode_config: decoding.DecodeConfig | None = None,
+    logit_transform: decoding.LogitTransform | None = None,
     input_vocabulary: Any = None,
     output_vocabulary: Any = None,
   ) -> None:
@@ -71,6 +74,7 @@ class SequenceToSequence:
       loss_normalizing_factor: see `losses.normalizer_and_weights`.
       decode_config: how `predict_batch` decodes; greedy to the length of the
         batch's targets by default.
+      logit_transform: what predictions may not say, see `decoding.decode`.
       input_vocabulary: kept for T5X.
       output_vocabulary: kept for T5X.
     """
@@ -79,6 +83,7 @@ class SequenceToSequence:
     if feature_converter_cls is not None:
       self.FEATURE_CONVERTER_CLS = feature_converter_cls
     self.decode_config = decode_config
+    self.logit_transform = logit_transform
     self.input_vocabulary = input_vocabulary
     self.output_vocabulary = output_vocabulary
     self._label_smoothing = label_smoothing
@@ -105,7 +110,7 @@ class SequenceToSequence:
     types = dict(input_types or {})
     features = {}
     for name in FEATURES:
-      if name in input_shapes:
+      if name in input_shapes and name.startswith(self.FEATURE_PREFIX):
         usual = jnp.uint8 if name.endswith("_image") else jnp.int32
         features[name] = jnp.ones(
           tuple(input_shapes[name]), types.get(name, usual)
@@ -157,11 +162,11 @@ class SequenceToSequence:
     num_tokens = jnp.sum(counted)
     sequences, exact = _count_sequences(batch, counted, correct)
     metrics: Metrics = {
-      "loss": _average(loss_sum, weight_sum),
-      "z_loss": _average(z_loss_sum, weight_sum),
-      "accuracy": _average(jnp.sum(correct & counted), num_tokens),
-      "sequence_accuracy": _average(exact, sequences),
-      "non_padding_fraction": _average(num_tokens, counted.size),
+      "loss": average(loss_sum, weight_sum),
+      "z_loss": average(z_loss_sum, weight_sum),
+      "accuracy": average(jnp.sum(correct & counted), num_tokens),
+      "sequence_accuracy": average(exact, sequences),
+      "non_padding_fraction": average(num_tokens, counted.size),
     }
     return loss, metrics
 
@@ -230,7 +235,7 @@ class SequenceToSequence:
       batch: encoder features; decoder features may be absent.
       rng: key, needed when sampling.
       config: replaces the model's own `decode_config`.
-      logit_transform: see `decoding.decode`.
+      logit_transform: replaces the model's own.
 
     Returns:
       `decoding.Decoded`.
@@ -278,7 +283,7 @@ class SequenceToSequence:
       config,
       rng=rng,
       cache_batch_axis=module.cache_batch_axis,
-      logit_transform=logit_transform,
+      logit_transform=logit_transform or self.logit_transform,
     )
 
   def _default_config(self, batch: losses.Batch) -> decoding.DecodeConfig:
@@ -299,7 +304,7 @@ class SequenceToSequence:
     """Teacher-forced logits."""
     logits = self.module.apply(
       {"params": params},
-      **_features(batch),
+      **_features(batch, self.FEATURE_PREFIX),
       enable_dropout=dropout_rng is not None,
       rngs=None if dropout_rng is None else {"dropout": dropout_rng},
     )
@@ -345,7 +350,7 @@ def _count_sequences(
   return jnp.round(jnp.sum(parts)), jnp.round(jnp.sum(exact))
 
 
-def _average(total: Array, count: Array | int) -> clu_metrics.Average:
+def average(total: Array, count: Array | int) -> clu_metrics.Average:
   """A ratio whose two sums merge over microbatches, steps and processes."""
   # Checkers cannot see the fields that clu declares through `flax.struct`.
   return cast(Any, clu_metrics.Average)(

@@ -63,6 +63,17 @@ class DecodeConfig:
       )
 
 
+def forbid_end(min_length: int, eos_id: int = 1) -> LogitTransform:
+  """A `logit_transform` without EOS before `min_length` other tokens."""
+
+  def transform(logits: Array, tokens: Array, index: Array) -> Array:
+    del tokens
+    is_end = (jnp.arange(logits.shape[-1]) == eos_id)[None, :]
+    return jnp.where(is_end & (index < min_length), _IMPOSSIBLE, logits)
+
+  return transform
+
+
 class Decoded(NamedTuple):
   """Decoded hypotheses, the best of each example first.
 

@@ -1,5 +1,8 @@
 """InkSight: a picture and a prompt in, text and ink tokens out.
 
+Without prompts and without layers in the mT5 encoder it has the shape of TrOCR
+(Li et al. 2021, arXiv 2109.10282).
+
 Patch embeddings of a ViT, then the embedded prompt, form one sequence for an
 mT5 encoder; the mT5 decoder writes the answer. Source: arXiv 2402.05804.
 """
@@ -51,7 +54,8 @@ class InkSight(nn.Module):
         cfg.mt5.emb_dim, ("image_embed", "embed"), dtype=cfg.mt5.dtype
       )
     self.token_embedder = mt5.token_embedder(cfg.mt5)
-    self.encoder = mt5.Encoder(cfg.mt5)
+    if cfg.mt5.num_encoder_layers:
+      self.encoder = mt5.Encoder(cfg.mt5)
     self.decoder = mt5.Decoder(cfg.mt5, self.token_embedder)
 
   @property
@@ -62,9 +66,9 @@ class InkSight(nn.Module):
   def __call__(
     self,
     encoder_input_image: UInt8[Array, "batch *slots height width channels"],
-    encoder_input_tokens: Int[Array, "batch *slots inputs"],
-    decoder_input_tokens: Int[Array, "batch targets"],
-    decoder_target_tokens: Int[Array, "batch targets"],
+    encoder_input_tokens: Int[Array, "batch *slots inputs"] | None = None,
+    decoder_input_tokens: Int[Array, "batch targets"] | None = None,
+    decoder_target_tokens: Int[Array, "batch targets"] | None = None,
     decoder_segment_ids: Int[Array, "batch targets"] | None = None,
     decoder_positions: Int[Array, "batch targets"] | None = None,
     *,
@@ -77,9 +81,9 @@ class InkSight(nn.Module):
 
     Args:
       encoder_input_image: pixels 0 to 255.
-      encoder_input_tokens: prompt, padded with 0.
+      encoder_input_tokens: prompt, padded with 0; None for tasks without.
       decoder_input_tokens: targets shifted right by one, beginning with 0; so
-        does every segment.
+        does every segment. Needed.
       decoder_target_tokens: not read, the causal mask hides padding already;
         accepted because T5X-shaped models hand it to every network.
       decoder_segment_ids: example of each target, from 1; 0 for padding.
@@ -92,6 +96,8 @@ class InkSight(nn.Module):
       ValueError: slots without segment ids, or segment ids without slots.
     """
     del decoder_target_tokens, decoder_positions
+    if decoder_input_tokens is None:
+      raise ValueError("Teacher forcing needs decoder_input_tokens; got none.")
     slots = encoder_input_image.shape[1:-3]
     if bool(slots) != (decoder_segment_ids is not None):
       raise ValueError(
@@ -100,7 +106,9 @@ class InkSight(nn.Module):
       )
     encoded, mask = self.encode(
       encoder_input_image.reshape(-1, *encoder_input_image.shape[-3:]),
-      encoder_input_tokens.reshape(-1, encoder_input_tokens.shape[-1]),
+      encoder_input_tokens
+      if encoder_input_tokens is None
+      else encoder_input_tokens.reshape(-1, encoder_input_tokens.shape[-1]),
       enable_dropout=enable_dropout,
     )
     if decoder_segment_ids is not None:
@@ -120,7 +128,7 @@ class InkSight(nn.Module):
   def encode(
     self,
     encoder_input_image: UInt8[Array, "batch height width channels"],
-    encoder_input_tokens: Int[Array, "batch inputs"],
+    encoder_input_tokens: Int[Array, "batch inputs"] | None = None,
     *,
     enable_dropout: bool = False,
   ) -> tuple[Float[Array, "batch length embed"], Bool[Array, "batch length"]]:
@@ -128,19 +136,18 @@ class InkSight(nn.Module):
 
     Args:
       encoder_input_image: pixels 0 to 255.
-      encoder_input_tokens: prompt, padded with 0.
+      encoder_input_tokens: prompt, padded with 0; None for tasks without.
       enable_dropout: whether to drop units.
     """
-    image = self._embed_image(encoder_input_image, enable_dropout)
-    text = self.token_embedder(encoder_input_tokens)
-    embeddings = jnp.concatenate([image, text.astype(image.dtype)], axis=1)
-    mask = jnp.concatenate(
-      [
-        jnp.ones(image.shape[:2], jnp.bool_),
-        encoder_input_tokens != PAD_ID,
-      ],
-      axis=1,
-    )
+    embeddings = self._embed_image(encoder_input_image, enable_dropout)
+    mask = jnp.ones(embeddings.shape[:2], jnp.bool_)
+    if encoder_input_tokens is not None:
+      text = self.token_embedder(encoder_input_tokens)
+      text = text.astype(embeddings.dtype)
+      embeddings = jnp.concatenate([embeddings, text], axis=1)
+      mask = jnp.concatenate([mask, encoder_input_tokens != PAD_ID], axis=1)
+    if not self.config.mt5.num_encoder_layers:
+      return embeddings, mask
     encoded = self.encoder(embeddings, mask, deterministic=not enable_dropout)
     return encoded, mask
 

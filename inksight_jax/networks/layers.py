@@ -40,6 +40,11 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
+def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+  """(height, width) of what is a square if only one side is given."""
+  return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
 def check_choice(name: str, value: str, choices: Mapping[str, Any]) -> None:
   """Raises ValueError unless `value` is one of the keys of `choices`."""
   if value not in choices:

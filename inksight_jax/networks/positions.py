@@ -8,7 +8,13 @@ from inksight_jax.networks import coordinates, layers
 
 
 class LearnedPosition(nn.Module):
-  """Adds one learned vector per patch."""
+  """Adds one learned vector per patch.
+
+  Attributes:
+    grid: rows and columns of patches; only their product counts here.
+  """
+
+  grid: tuple[int, int]
 
   @nn.compact
   def __call__(
@@ -25,14 +31,19 @@ class LearnedPosition(nn.Module):
 
 
 class SinCosPosition(nn.Module):
-  """Adds fixed sines and cosines of the patch's row and column."""
+  """Adds fixed sines and cosines of the patch's row and column.
+
+  Attributes:
+    grid: rows and columns of patches.
+  """
+
+  grid: tuple[int, int]
 
   @nn.compact
   def __call__(
     self, patches: Float[Array, "batch patches embed"]
   ) -> Float[Array, "batch patches embed"]:
-    side = round(patches.shape[1] ** 0.5)
-    table = sincos2d(side, side, patches.shape[2])
+    table = sincos2d(*self.grid, patches.shape[2])
     return patches + table[None].astype(patches.dtype)
 
 
@@ -70,15 +81,22 @@ def sincos2d(
 
 
 class CoordinatePosition(nn.Module):
-  """Adds fixed features of the patch's centre, as coordinate tokens have."""
+  """Adds fixed features of the patch's centre, as coordinate tokens have.
+
+  Attributes:
+    grid: rows and columns of patches; the longer side is 1 long.
+  """
+
+  grid: tuple[int, int]
 
   @nn.compact
   def __call__(
     self, patches: Float[Array, "batch patches embed"]
   ) -> Float[Array, "batch patches embed"]:
-    side = round(patches.shape[1] ** 0.5)
-    centres = (jnp.arange(side) + 0.5) / side
-    rows, columns = jnp.meshgrid(centres, centres, indexing="ij")
+    centres = (jnp.arange(max(self.grid)) + 0.5) / max(self.grid)
+    rows, columns = jnp.meshgrid(
+      centres[: self.grid[0]], centres[: self.grid[1]], indexing="ij"
+    )
     table = coordinates.grid_features(
       columns.reshape(-1), rows.reshape(-1), patches.shape[2]
     )

@@ -17,8 +17,8 @@ class ViTConfig:
   """Sizes and choices of a ViT.
 
   Attributes:
-    image_size: side of the square image in pixels.
-    patch_size: side of a patch in pixels; divides `image_size`.
+    image_size: side of the square image in pixels, or its (height, width).
+    patch_size: the same of a patch; divides `image_size`.
     width: size of the patch embeddings.
     depth: number of layers.
     mlp_dim: hidden size of the MLPs.
@@ -29,13 +29,13 @@ class ViTConfig:
     scan_layers: stack the layers' parameters and compile one of them.
     position: key of positions.POSITIONS; "learned" as published, "sincos2d"
       fixed.
-    stem: "patch" as published, or "conv" for training from scratch on little
-      data (Xiao et al. 2021).
+    stem: "patch" as published; "conv" for training from scratch on little
+      data (Xiao et al. 2021), "deep_conv" with twice the convolutions.
     channels: channels of the image.
   """
 
-  image_size: int = 224
-  patch_size: int = 16
+  image_size: int | tuple[int, int] = 224
+  patch_size: int | tuple[int, int] = 16
   width: int = 768
   depth: int = 12
   mlp_dim: int = 3072
@@ -55,17 +55,40 @@ class ViTConfig:
     layers.check_choice(
       "remat_policy", self.remat_policy, layers.REMAT_POLICIES
     )
-    for name, part in (("image_size", "patch_size"), ("width", "num_heads")):
-      if getattr(self, name) % getattr(self, part):
+    for name in ("image_size", "patch_size"):
+      if not isinstance(getattr(self, name), int):
+        object.__setattr__(self, name, tuple(getattr(self, name)))
+    sides = zip(self.image_shape, self.patch_shape, strict=True)
+    for name, part, uneven in (
+      ("image_size", "patch_size", any(side % patch for side, patch in sides)),
+      ("width", "num_heads", self.width % self.num_heads),
+    ):
+      if uneven:
         raise ValueError(
           f"`{name}` {getattr(self, name)} is not a multiple of `{part}` "
           f"{getattr(self, part)}; change one of them."
         )
 
   @property
+  def image_shape(self) -> tuple[int, int]:
+    """(height, width) of the image in pixels."""
+    return layers.pair(self.image_size)
+
+  @property
+  def patch_shape(self) -> tuple[int, int]:
+    """(height, width) of a patch in pixels."""
+    return layers.pair(self.patch_size)
+
+  @property
+  def grid(self) -> tuple[int, int]:
+    """Rows and columns of patches."""
+    (height, width), (rows, columns) = self.image_shape, self.patch_shape
+    return height // rows, width // columns
+
+  @property
   def num_patches(self) -> int:
     """Length of the sequence of patch embeddings."""
-    return (self.image_size // self.patch_size) ** 2
+    return self.grid[0] * self.grid[1]
 
 
 # Dosovitskiy et al. (2021), table 1; Ti and S from Touvron et al. (2021).
@@ -121,7 +144,7 @@ class ViT(nn.Module):
       ValueError: if the image has another size or number of channels.
     """
     cfg = self.config
-    expected = (cfg.image_size, cfg.image_size, cfg.channels)
+    expected = (*cfg.image_shape, cfg.channels)
     if image.shape[1:] != expected:
       raise ValueError(
         f"Images of shape {image.shape[1:]} came to a ViT configured for "
@@ -148,7 +171,9 @@ class Transformer(nn.Module):
     self, patches: Float[Array, "batch patches embed"]
   ) -> Float[Array, "batch patches embed"]:
     cfg = self.config
-    x = positions.POSITIONS[cfg.position](name="posembed_input")(patches)
+    x = positions.POSITIONS[cfg.position](cfg.grid, name="posembed_input")(
+      patches
+    )
     x = nn.Dropout(cfg.dropout_rate, deterministic=self.deterministic)(x)
     x = layers.constrain_activations(x)
     x = layers.run_layers(

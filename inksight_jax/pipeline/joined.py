@@ -128,7 +128,7 @@ class JoinedSplit(Sequence[Record]):
   def traits(self) -> Traits:
     """What each row has, after the first record, which all are like."""
     rows = len(self)
-    found = Traits.of(self._records[:1] if rows else [])
+    found = Traits.of([self._records[0]] if rows else [])
     numbers = (self._rows[:, 2] - self._rows[:, 1]).astype(np.int32)
     return Traits(
       np.resize(found.strokes, rows),

@@ -7,12 +7,12 @@ it is drawn, and photos as a camera would; see `augment`.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from inksight_jax.rendering.letterbox import border_color
 
 Image = NDArray[np.uint8]
 
@@ -63,62 +63,58 @@ def warp(image: Image, rng: np.random.Generator, config: WarpConfig) -> Image:
     config: what may happen.
 
   Returns:
-    uint8[height, width, 3]; what comes in from outside has the border's colour.
+    uint8[height, width, 3]; what comes in from outside repeats the border.
   """
   if rng.random() >= config.chance:
     return image
   height, width = image.shape[:2]
-  matrix = _affine(height, width, rng, config)
-  columns, rows = np.meshgrid(
-    np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-  )
-  x = matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2]
-  y = matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2]
+  linear, offset = _affine(height, width, rng, config)
+  places = _places(height, width) @ linear.T + offset
   if config.elastic > 0:
-    x += _field(height, width, rng, config)
-    y += _field(height, width, rng, config)
-  warped = cv2.remap(
-    image,
-    x.astype(np.float32),
-    y.astype(np.float32),
-    cv2.INTER_LINEAR,
-    borderMode=cv2.BORDER_CONSTANT,
-    borderValue=border_color(image),
+    places += _field(height, width, rng, config)
+  # Its type stub knows only x and y apart.
+  warped = cv2.remap(  # pyright: ignore
+    image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
   )
   if rng.random() < config.blur:
     warped = cv2.GaussianBlur(warped, (3, 3), rng.uniform(*config.blur_sigma))
   return np.asarray(warped, np.uint8)
 
 
+@functools.lru_cache(maxsize=64)
+def _places(height: int, width: int) -> NDArray[np.float32]:
+  """x and y of every pixel, float32[height, width, 2]; not to be changed."""
+  rows, columns = np.mgrid[:height, :width].astype(np.float32)
+  return np.stack([columns, rows], axis=-1)
+
+
 def _affine(
   height: int, width: int, rng: np.random.Generator, config: WarpConfig
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
   """Maps pixels of the result to pixels of the source, about the centre."""
-
-  def draw(limit: float) -> float:
-    return float(rng.uniform(-limit, limit))
-
-  angle = np.deg2rad(draw(config.angle))
-  turn = np.array(
-    [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
-  )
-  slant = np.array([[1.0, draw(config.shear)], [0.0, 1.0]])
+  draws = rng.uniform(-1.0, 1.0, 6).tolist()
+  angle = math.radians(config.angle) * draws[0]
+  cos, sin = math.cos(angle), math.sin(angle)
+  slant = config.shear * draws[1]
   # In logarithms, so that growing is as likely as shrinking.
-  limit = -np.log1p(-config.scale)
-  size = np.diag(np.exp([draw(limit), draw(limit)]))
-  linear = turn @ slant @ size
-  centre = np.array([(width - 1) / 2, (height - 1) / 2])
-  move = np.array([draw(config.shift) * width, draw(config.shift) * height])
-  offset = centre - linear @ (centre + move)
-  return np.concatenate([linear, offset[:, None]], axis=1)
+  limit = -math.log1p(-config.scale)
+  across, down = math.exp(limit * draws[2]), math.exp(limit * draws[3])
+  # Size, then slant, then rotation.
+  a, b = cos * across, (cos * slant + sin) * down
+  c, d = -sin * across, (cos - sin * slant) * down
+  x, y = (width - 1) / 2, (height - 1) / 2
+  from_x = x + config.shift * width * draws[4]
+  from_y = y + config.shift * height * draws[5]
+  offset = [x - a * from_x - b * from_y, y - c * from_x - d * from_y]
+  return np.array([[a, b], [c, d]], np.float32), np.array(offset, np.float32)
 
 
 def _field(
   height: int, width: int, rng: np.random.Generator, config: WarpConfig
 ) -> NDArray[np.float32]:
-  """A smooth random field of moves along one axis, pixels."""
-  noise = rng.standard_normal((height, width), np.float32)
+  """A smooth random field of moves, pixels, float32[height, width, 2]."""
+  noise = rng.standard_normal((height, width, 2), np.float32)
   sigma = config.elastic_sigma
   smooth = cv2.GaussianBlur(noise, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
   # Averaging noise over a Gaussian leaves 1 / (2 sqrt(pi) sigma) of it.
-  return smooth * np.float32(config.elastic * 2 * np.sqrt(np.pi) * sigma)
+  return smooth * np.float32(config.elastic * 2 * math.sqrt(math.pi) * sigma)

@@ -196,6 +196,16 @@ def vocabulary_size(vocabulary: Vocabulary, multiple: int = 1) -> int:
   return vocabulary.padded_size(multiple)
 
 
+def size_with_blank(vocabulary: Vocabulary, multiple: int = 1) -> int:
+  """Rows for the vocabulary and the blank of CTC, rounded up."""
+  return -(-(vocabulary.size + 1) // multiple) * multiple
+
+
+def blank_id(vocabulary: Vocabulary) -> int:
+  """Id of CTC's blank: the first one behind the vocabulary."""
+  return vocabulary.size
+
+
 def first_ink_id(vocabulary: Vocabulary) -> int:
   """`vocabulary.ink_offset` as a function, for gin macros."""
   return vocabulary.ink_offset

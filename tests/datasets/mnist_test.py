@@ -111,3 +111,27 @@ def test_the_real_test_digits(shared_data: pathlib.Path):
     980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
   ]  # fmt: skip
   assert total / 10_000 / 255 == pytest.approx(0.1325, abs=1e-4)
+
+
+def test_test_digits_take_the_place_of_absent_training_digits(
+  tmp_path: pathlib.Path,
+):
+  (tmp_path / "t10k-images-idx3-ubyte").write_bytes(
+    idx((9, 2, 2), bytes(range(36)))
+  )
+  (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx((9,), bytes(range(9))))
+  options = {"train_from_test": 6, "validation_count": 2}
+
+  def read(split: str) -> str:
+    records = read_mnist(tmp_path, split=split, **options)
+    return "".join(record.text for record in records)
+
+  assert (read("train"), read("validation"), read("test")) == (
+    "0123", "45", "678",
+  )  # fmt: skip
+  # With training files the option has no effect.
+  (tmp_path / "train-images-idx3-ubyte").write_bytes(idx((3, 2, 2), bytes(12)))
+  (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx((3,), b"\7\7\7"))
+  assert (read("train"), read("validation"), read("test")) == (
+    "7", "77", "012345678",
+  )  # fmt: skip

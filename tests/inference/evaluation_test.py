@@ -95,10 +95,9 @@ def test_a_task_that_only_reads_gets_no_credit_for_ink(
     *vocabulary.encode_ink(samples["derender"][0].ink),
   ]
   answers = {key(sample.example.image, sample.example.inputs): mixed}
-  [(text, ink, truncated)] = predict_samples(
-    with_answers(model, answers), [sample]
-  )
-  assert (text, len(ink), truncated) == ("b", 0, True)
+  [found] = predict_samples(with_answers(model, answers), [sample])
+  assert (found.text, len(found.ink), found.truncated) == ("b", 0, True)
+  assert len(found.confidences) == 1
 
 
 def test_teacher_forced_scores_do_not_depend_on_the_batch_size(

@@ -30,6 +30,7 @@ def members(split: JoinedSplit, epoch: int) -> list[list[str]]:
 def test_a_joined_record_holds_its_parts_side_by_side():
   parts = digits(3)
   record = join_records(parts)
+  assert record.image is not None
   assert record.text == "012" and record.parts == tuple(parts)
   for i, part in enumerate(parts):
     np.testing.assert_array_equal(
