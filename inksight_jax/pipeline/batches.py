@@ -28,6 +28,10 @@ from inksight_jax.pipeline.records import MixtureRecords
 from inksight_jax.pipeline.schedule import Schedule
 from inksight_jax.pipeline.shards import ShardReader
 from inksight_jax.pipeline.task_set import TaskSet
+from inksight_jax.pipeline.vocabulary_report import (
+  report_table,
+  vocabulary_report,
+)
 from inksight_jax.pipeline.workers import (
   Builder,
   Job,
@@ -38,6 +42,8 @@ from inksight_jax.pipeline.workers import (
 
 # Batches that workers have begun before the one that is handed out.
 AHEAD = 2
+# Targets of each component that are measured before training: a second or two.
+SUMMARY_SAMPLES = 200
 
 
 def _rows(batch_size: int, host: int, num_hosts: int) -> range:
@@ -160,8 +166,13 @@ class ShardBatches:
 
   def summary(self) -> str:
     """Examples and shares of the components, one line each."""
-    sizes = {name: len(reader) for name, reader in self.readers.items()}
-    return summary_table(self.rates, sizes, {})
+    total = sum(self.rates.values())
+    width = max(map(len, self.readers), default=0)
+    return "\n".join(
+      f"{name:<{width}}{len(reader):>12,}"
+      f"{self.rates.get(name, 0.0) / total:>8.1%}"
+      for name, reader in self.readers.items()
+    )
 
 
 class RecordBatches:
@@ -287,35 +298,15 @@ class RecordBatches:
       self._pool = None
 
   def summary(self) -> str:
-    """Records, shares and what is left out by component, one line each."""
-    return summary_table(self.rates, self.records.sizes, self.records.skipped)
+    """What to know before training: components, characters, target lengths.
 
-
-def summary_table(
-  rates: Mapping[str, float],
-  sizes: Mapping[str, int],
-  skipped: Mapping[str, Mapping[str, int]],
-) -> str:
-  """One line per component: examples, share of the mixture, what is left out.
-
-  Args:
-    rates: share by component, any scale.
-    sizes: examples by component, those without a share too.
-    skipped: records by reason, by component.
-  """
-  total = sum(rates.values())
-  width = max(map(len, sizes), default=0)
-  lines = []
-  for name, size in sizes.items():
-    reasons = ", ".join(
-      f"{reason} {count:,}" for reason, count in skipped.get(name, {}).items()
+    Of every text, and of SUMMARY_SAMPLES targets per component; `inksight-jax
+    data vocabulary` looks at more.
+    """
+    report = vocabulary_report(
+      self.records.tasks, self.records.split, SUMMARY_SAMPLES
     )
-    share = rates.get(name, 0.0) / total
-    lines.append(
-      f"{name:<{width}}{size:>12,}{share:>8.1%}"
-      + (f"  left out: {reasons}" if reasons else "")
-    )
-  return "\n".join(lines)
+    return report_table(report)
 
 
 def _differences(ours: TaskSet, theirs: TaskSet) -> str:

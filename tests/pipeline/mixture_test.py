@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import os
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -98,8 +99,11 @@ def test_a_task_takes_from_a_source_what_it_has(mixed):
   seen = collections.Counter(batches.schedule[i][0] for i in range(1000))
   assert seen["recognize_image/unit"] == 250
   assert seen["derender/unit"] == round(500 * 42 / 54)
+  # What is printed before training: each component, and the characters.
+  summary = batches.summary()
   for name in seen:
-    assert name in batches.summary()
+    assert re.search(rf"^{name} +{batches.records.sizes[name]} ", summary, re.M)
+  assert "outside the vocabulary: " in summary
 
 
 def test_one_seed_gives_one_order_and_another_another(mixed):
