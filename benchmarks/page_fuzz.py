@@ -2,8 +2,9 @@
 
   python benchmarks/page_fuzz.py page.jpg word.jpg --count=2000
 
-Every picture must give words or a ValueError within 5 s and 1 GB. Then a photo
-of 60 megapixels. Memory is the process's peak, this program included.
+Every picture must give words or a ValueError within 5 s of processor time and
+1 GB. Then a photo of 60 megapixels, in a process of its own. Memory is the
+peak of the process, Python and OpenCV included.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import io
 import json
 import pathlib
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 
@@ -148,13 +151,24 @@ def large_photo(image: Pixels) -> Pixels:
   return np.tile(tile, (rows, 2, 1))[:6667].astype(np.uint8)
 
 
+def read_photo(path: pathlib.Path) -> None:
+  """Prints what one picture takes, as JSON."""
+  start = time.process_time()
+  words = process(path)
+  seconds = round(time.process_time() - start, 2)
+  print(json.dumps({"words": words, "seconds": seconds, "bytes": peak_bytes()}))
+
+
 def main() -> None:
   """Prints the outcome as JSON; fails where a limit is broken."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("pictures", nargs="+", type=pathlib.Path)
+  parser.add_argument("pictures", nargs="*", type=pathlib.Path)
+  parser.add_argument("--photo", type=pathlib.Path, help="only this one")
   parser.add_argument("--count", type=int, default=2000)
   parser.add_argument("--seed", type=int, default=0)
   args = parser.parse_args()
+  if args.photo:
+    return read_photo(args.photo)
   rng = np.random.default_rng(args.seed)
   sources = [read_image(path) for path in args.pictures]
   outcomes: collections.Counter[str] = collections.Counter()
@@ -165,21 +179,25 @@ def main() -> None:
       image = mutate(sources[int(rng.integers(len(sources)))], rng)
       data, kind = encode(image, rng)
       path.write_bytes(data)
-      start = time.perf_counter()
+      start = time.process_time()
       try:
         outcomes["with words" if process(path) else "without words"] += 1
       except ValueError:
         outcomes["refused"] += 1
-      seconds = time.perf_counter() - start
+      seconds = time.process_time() - start
       if seconds > slowest:
         slowest, what = seconds, f"{kind}, {image.shape}"
+    # Making the photo takes more memory than reading it: this process's peak
+    # is looked at before, and another one reads it.
     small_peak = peak_bytes()
-    photo = large_photo(sources[0])
-    Image.fromarray(photo).save(path, "JPEG", quality=85)
-    del photo
-    start = time.perf_counter()
-    words = process(path)
-    large = time.perf_counter() - start
+    Image.fromarray(large_photo(sources[0])).save(path, "JPEG", quality=85)
+    done = subprocess.run(
+      [sys.executable, __file__, "--photo", str(path)],
+      check=True,
+      capture_output=True,
+      text=True,
+    )
+    photo = json.loads(done.stdout)
   print(
     json.dumps(
       {
@@ -187,13 +205,12 @@ def main() -> None:
         "slowest_seconds": round(slowest, 2),
         "slowest": what,
         "peak_mb": round(small_peak / 1e6),
-        "photo_words": words,
-        "photo_seconds": round(large, 2),
-        "photo_peak_mb": round(peak_bytes() / 1e6),
+        "photo": photo,
       }
     )
   )
-  if slowest > MAX_SECONDS or max(small_peak, peak_bytes()) > MAX_BYTES:
+  slowest = max(slowest, photo["seconds"])
+  if slowest > MAX_SECONDS or max(small_peak, photo["bytes"]) > MAX_BYTES:
     raise SystemExit("a limit is broken")
 
 

@@ -82,7 +82,8 @@ def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
     return np.repeat(grey[:, :, None], 3, axis=2)
   if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
     image = _on_white(image.convert("RGBA"))
-  return np.asarray(image.convert("RGB"))
+  # `convert` copies, also what is RGB already.
+  return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:

@@ -117,7 +117,10 @@ def _regions(
   """Words as regions of the page, specks left out."""
   points = np.stack([pixels.columns, pixels.rows], 1).astype(np.float64)
   points = upright.back(points)
+  if not (word >= 0).any():
+    return []
   order = np.argsort(word, kind="stable")
+  order = order[np.searchsorted(word[order], 0) :]
   ends = np.nonzero(np.diff(word[order], append=word.max() + 1))[0] + 1
   regions = []
   for own in np.split(order, ends[:-1]):

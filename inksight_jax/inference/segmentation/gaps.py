@@ -37,6 +37,8 @@ _LEAST_RATIO = 1.5
 # to the word before them, however loosely they are set.
 _MARK = 0.6
 _MARK_GAP = 1.4
+# What lies so far above or below small letters belongs to no word.
+_FAR = 2.0
 # A line's own threshold is at least this share of the page's.
 _LEAST_SHARE = 0.85
 # A line of fewer gaps tells nothing of its own.
@@ -112,7 +114,7 @@ def split_words(pixels: InkPixels, letters: float) -> tuple[IntArray, float]:
     letters: typical height of a piece, pixels.
 
   Returns:
-    int64[pixels], the word of each, from 0; and the height of small letters.
+    int64[pixels], the word of each, from 0, or -1 for none; and the height of small letters.
   """
   first, last = small_letters(pixels, letters)
   size = last - first + 1
@@ -151,6 +153,9 @@ def split_words(pixels: InkPixels, letters: float) -> tuple[IntArray, float]:
   word = np.full(count, -1, np.int64)
   word[order] = np.cumsum(starts | (gaps > limits)) - 1
   _attach(word, line_of, outer_left, outer_right, page)
+  # No dot is that far above its letter: remains of rules.
+  far = (highest > last + _FAR * size) | (lowest < first - _FAR * size)
+  word[far] = -1
   return word[pixels.piece], size
 
 

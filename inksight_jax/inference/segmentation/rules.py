@@ -20,6 +20,7 @@ _LEAST_LENGTH = 6.0
 _WHOLE_SHARE = 0.95
 _SURE_LENGTH = 4.0
 _PALE = 0.75
+_LEAST_COLUMNS = 12
 # Letters are at most so high, as a share of the picture.
 _LARGEST_LETTER = 0.25
 # Ink lies along so much of a rule, and not of any line through writing.
@@ -101,6 +102,9 @@ def remove_level_rules(
     place = (slice(y, y + high), slice(x, x + wide))
     own = (labels[place] == label) & (pieces[place] > 0)
     rows, columns = np.nonzero(own)
+    # Pictures of a few columns have no rules.
+    if np.ptp(columns) < _LEAST_COLUMNS:
+      continue
     if wide < _SURE_LENGTH * letters:
       strength = float(np.median(contrast[place][own & (faint[place] > 0)]))
       if strength > _PALE * ink:
