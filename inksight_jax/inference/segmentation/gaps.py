@@ -114,7 +114,8 @@ def split_words(pixels: InkPixels, letters: float) -> tuple[IntArray, float]:
     letters: typical height of a piece, pixels.
 
   Returns:
-    int64[pixels], the word of each, from 0, or -1 for none; and the height of small letters.
+    int64[pixels], the word of each, from 0, or -1 for none; and the height of
+    small letters.
   """
   first, last = small_letters(pixels, letters)
   size = last - first + 1
