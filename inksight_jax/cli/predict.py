@@ -135,12 +135,12 @@ def run(args: argparse.Namespace) -> int:
   """Predicts; returns the exit code."""
   formats = parse_formats(args.format) if args.format else []
   paths = find_images(args.images)
-  from inksight_jax.inference import predictor
+  from inksight_jax.inference import pages, predictor
 
   model = predictor.load(
     args.model_dir, args.step, args.batch_size, not args.unconstrained
   )
-  task = args.task or default_task(model.tasks.tasks)
+  task = args.task or pages.default_task(model.tasks.tasks)
   model.check_task(task)
   if args.text is None and task == "derender_with_text" and not args.page:
     raise ValueError("derender_with_text needs --text: what is written.")
@@ -252,14 +252,6 @@ def default_formats(model: Predictor) -> list[str]:
   tasks = model.tasks
   writes_ink = any(tasks.info(task).writes_ink for task in tasks.tasks)
   return list(DEFAULT_FORMATS) if writes_ink else ["json"]
-
-
-def default_task(tasks: Sequence[str]) -> str:
-  """The task that gives most without being told the text."""
-  for task in ("recognize_and_derender", "derender", "recognize_image"):
-    if task in tasks:
-      return task
-  return tasks[0]
 
 
 def _results(

@@ -73,8 +73,12 @@ def warp(image: Image, rng: np.random.Generator, config: WarpConfig) -> Image:
   if config.elastic > 0:
     places += _field(height, width, rng, config)
   # Its type stub knows only x and y apart.
-  warped = cv2.remap(  # pyright: ignore
-    image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+  warped = cv2.remap(
+    image,
+    places,
+    None,  # pyright: ignore[reportArgumentType]
+    cv2.INTER_LINEAR,
+    borderMode=cv2.BORDER_REPLICATE,
   )
   if rng.random() < config.blur:
     warped = cv2.GaussianBlur(warped, (3, 3), rng.uniform(*config.blur_sigma))
