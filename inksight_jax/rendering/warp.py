@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -72,11 +73,12 @@ def warp(image: Image, rng: np.random.Generator, config: WarpConfig) -> Image:
   places = _places(height, width) @ linear.T + offset
   if config.elastic > 0:
     places += _field(height, width, rng, config)
-  # Its type stub knows only x and y apart.
+  # x and y lie together in the first map; the type stub wants a second.
+  second: Any = None
   warped = cv2.remap(
     image,
     places,
-    None,  # pyright: ignore[reportArgumentType]
+    second,
     cv2.INTER_LINEAR,
     borderMode=cv2.BORDER_REPLICATE,
   )
