@@ -96,8 +96,9 @@ def run_list(args: argparse.Namespace) -> int:
       print(f"  {key:<8} {value}")
     for path, store in found.get(name, {}).items():
       print(f"  {'present':<8} {path}: {_describe(store, info.counts)}")
-    if name not in found and info.needs_path:
-      print(f"  {'present':<8} no")
+    if name not in found:
+      state = "no" if info.needs_path else "yes, needs no files"
+      print(f"  {'present':<8} {state}")
   return 0
 
 

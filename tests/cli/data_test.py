@@ -117,7 +117,9 @@ def test_prepare_makes_what_list_show_and_recipes_read(tmp_path, capsys):
   assert call("list", here) == 0
   listed = capsys.readouterr().out
   assert f"present  {tmp_path / 'data' / 'made'}: train 6" in listed
-  assert listed.count("present  no") == len(DATASETS) - 1
+  needed = sum(info.needs_path for info in DATASETS.values())
+  assert listed.count("present  no\n") == needed
+  assert listed.count("yes, needs no files") == len(DATASETS) - needed - 1
   (tmp_path / "data" / "made" / "store.json").rename(tmp_path / "store.json")
   assert call("list", here, "--json") == 0
   state = json.loads(capsys.readouterr().out)["generated_words"]["prepared"]

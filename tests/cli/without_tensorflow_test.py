@@ -70,4 +70,6 @@ def test_train_evaluate_and_predict_need_no_tensorflow(
     ".png",
     ".gif",
     ".json",
+    ".html",
+    ".jsonl",
   }
