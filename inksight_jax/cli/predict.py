@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from inksight_jax.cli.page_results import page_results
 from inksight_jax.cli.predictions import JOURNAL, Journal
 from inksight_jax.cli.progress import Progress
+from inksight_jax.ink.formats import FORMATS
 
 if TYPE_CHECKING:
   from inksight_jax.inference.outputs import Outputs
@@ -38,22 +39,6 @@ examples:
   inksight-jax predict --model_dir=runs/mine --page scans/ --output_dir=out \\
     --format=html,pagexml
 """
-# Format to ending; the same as `inference.outputs.FORMATS`, which takes JAX and
-# OpenCV to import. A test compares them.
-FORMATS: Mapping[str, str] = {
-  "inkml": ".inkml",
-  "svg": ".svg",
-  "animated": ".animated.svg",
-  "png": ".png",
-  "gif": ".gif",
-  "mp4": ".mp4",
-  "json": ".json",
-  "xopp": ".xopp",
-  "pagexml": ".page.xml",
-  "alto": ".alto.xml",
-  "pdf": ".pdf",
-  "html": ".html",
-}
 DEFAULT_FORMATS = ("inkml", "svg", "png", "gif", "json", "html")
 # Formats that show the photo, which is then read a second time: all photos of
 # a batch would fill the memory.

@@ -15,6 +15,7 @@ from PIL import Image
 
 from inksight_jax.ink.alto import write_alto
 from inksight_jax.ink.animated_svg import write_animated_svg
+from inksight_jax.ink.formats import FORMATS
 from inksight_jax.ink.html import write_html
 from inksight_jax.ink.page import Page, Word
 from inksight_jax.ink.page_xml import write_page_xml
@@ -325,21 +326,6 @@ def _stem(name: str) -> str:
   return os.path.splitext(os.path.basename(name))[0]
 
 
-# Format to ending of its files. Two formats share .svg and two .xml.
-FORMATS: Mapping[str, str] = {
-  "inkml": ".inkml",
-  "svg": ".svg",
-  "animated": ".animated.svg",
-  "png": ".png",
-  "gif": ".gif",
-  "mp4": ".mp4",
-  "json": ".json",
-  "xopp": ".xopp",
-  "pagexml": ".page.xml",
-  "alto": ".alto.xml",
-  "pdf": ".pdf",
-  "html": ".html",
-}
 _WRITERS: Mapping[str, Callable[[Outputs, str, Photo, str], None]] = {
   "inkml": _writing(lambda r, _, name: r.to_inkml(_stem(name))),
   "svg": _writing(lambda r, *_: r.to_svg(color_by_order=True)),

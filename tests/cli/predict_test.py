@@ -108,13 +108,6 @@ def test_unknown_formats_are_refused():
     predict.parse_formats("svg,doc")
 
 
-def test_the_formats_are_those_of_results():
-  from inksight_jax.inference import outputs
-
-  assert predict.FORMATS == outputs.FORMATS
-  assert set(predict.DEFAULT_FORMATS) <= set(predict.FORMATS)
-
-
 def test_pages_are_predicted_and_bad_ones_reported(
   trained: pathlib.Path,
   tmp_path: pathlib.Path,
