@@ -87,5 +87,5 @@ def _bundled() -> tuple[np.ndarray, np.ndarray]:
       "The bundled digits need scikit-learn: pip install scikit-learn, or take "
       "MNIST (gin/recipes/sequence_mnist_parallel.gin)."
     ) from error
-  digits = load_digits()
-  return digits.images, digits.target
+  rows, labels = load_digits(return_X_y=True)
+  return np.asarray(rows).reshape(-1, 8, 8), np.asarray(labels)
