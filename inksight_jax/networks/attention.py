@@ -173,7 +173,7 @@ class CrossAttention(_Attention):
   def __call__(
     self,
     inputs: Float[Array, "batch queries embed"],
-    encoded: Float[Array, "batch keys embed"] | None,
+    encoded: Float[Array, "batch keys features"] | None,
     encoded_mask: Bool[Array, "batch *queries keys"] | None,
     *,
     decode: bool = False,
@@ -207,6 +207,54 @@ class CrossAttention(_Attention):
     mask = jnp.asarray(encoded_mask)
     mask = mask[:, None] if mask.ndim == 3 else mask[:, None, None]
     return self._attend(inputs, key, value, mask, None)
+
+
+class CachedDecoder(nn.Module):
+  """What decoders with a key/value cache share: where they are in the text.
+
+  Their layers, named `layers_0` and so on or, scanned, `layers`, each have a
+  `SelfAttention` named `self_attention`.
+  """
+
+  def positions(
+    self,
+    num_new: int,
+    starts: bool,
+    decode: bool,
+    max_decode_length: int | None,
+  ) -> tuple[Int[Array, ""], int]:
+    """Position of the first new token, and number of keys it may look at.
+
+    Args:
+      num_new: tokens of this call.
+      starts: whether the call is given the encoded inputs, and so starts anew.
+      decode: whether to count in the collection `cache`; without, all tokens
+        come at once.
+      max_decode_length: positions to make room for where a text starts.
+
+    Raises:
+      ValueError: a text goes on and none was started.
+    """
+    first = jnp.zeros((), jnp.int32)
+    if not decode:
+      return first, num_new
+    if starts:
+      num_keys = max_decode_length or num_new
+    elif not self.has_variable("cache", "cache_index"):
+      raise ValueError(
+        "`encoded` is None and nothing is cached; the first call with "
+        "decode=True must be given the encoded inputs."
+      )
+    else:
+      first = self.get_variable("cache", "cache_index")
+      num_keys = self._cached_length()
+    self.put_variable("cache", "cache_index", first + num_new)
+    return first, num_keys
+
+  def _cached_length(self) -> int:
+    cache = self.variables["cache"]
+    layer = cache["layers" if "layers" in cache else "layers_0"]
+    return layer["self_attention"]["cached_key"].shape[-2]
 
 
 def relative_position_bucket(

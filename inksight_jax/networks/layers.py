@@ -34,6 +34,8 @@ DTYPES: dict[str, Any] = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
   # T5 1.1 and the published ViT weights were trained with the tanh form.
   "gelu": lambda x: nn.gelu(x, approximate=True),
+  # As PyTorch and `transformers` mean it.
+  "gelu_exact": lambda x: nn.gelu(x, approximate=False),
   "linear": lambda x: x,
   "relu": nn.relu,
   "silu": nn.silu,

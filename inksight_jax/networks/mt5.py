@@ -280,7 +280,7 @@ class Encoder(nn.Module):
     return nn.Dropout(cfg.dropout_rate, deterministic=deterministic)(x)
 
 
-class Decoder(nn.Module):
+class Decoder(attention.CachedDecoder):
   """Stack of decoder layers from tokens to logits, with a cache.
 
   Attributes:
@@ -318,7 +318,7 @@ class Decoder(nn.Module):
     """
     cfg = self.config
     num_new = decoder_input_tokens.shape[1]
-    first, num_keys = self._positions(
+    first, num_keys = self.positions(
       num_new, encoded is not None, decode, max_decode_length
     )
     positions = jnp.arange(num_new) + first
@@ -369,32 +369,3 @@ class Decoder(nn.Module):
       kernel_init=cfg.logits_init,
       name="logits_dense",
     )(x)
-
-  def _positions(
-    self,
-    num_new: int,
-    starts: bool,
-    decode: bool,
-    max_decode_length: int | None,
-  ) -> tuple[Int[Array, ""], int]:
-    """Position of the first new token, and number of keys it may look at."""
-    first = jnp.zeros((), jnp.int32)
-    if not decode:
-      return first, num_new
-    if starts:
-      num_keys = max_decode_length or num_new
-    elif not self.has_variable("cache", "cache_index"):
-      raise ValueError(
-        "`encoded` is None and nothing is cached; the first call with "
-        "decode=True must be given the encoded inputs."
-      )
-    else:
-      first = self.get_variable("cache", "cache_index")
-      num_keys = self._cached_length()
-    self.put_variable("cache", "cache_index", first + num_new)
-    return first, num_keys
-
-  def _cached_length(self) -> int:
-    name = "layers" if self.config.scan_layers else "layers_0"
-    cached = self.variables["cache"][name]["self_attention"]["cached_key"]
-    return cached.shape[-2]

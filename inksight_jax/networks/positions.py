@@ -1,8 +1,8 @@
-"""Positions of image patches: learned, or fixed 2-D sines and cosines."""
+"""Positions of image patches and of tokens: learned, or sines and cosines."""
 
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from inksight_jax.networks import coordinates, layers
 
@@ -107,4 +107,61 @@ POSITIONS: dict[str, type[nn.Module]] = {
   "learned": LearnedPosition,
   "sincos2d": SinCosPosition,
   "coordinates": CoordinatePosition,
+}
+
+
+class LearnedTextPosition(nn.Module):
+  """One learned vector per place in a text.
+
+  Attributes:
+    max_length: number of places.
+    features: size of the vectors.
+  """
+
+  max_length: int
+  features: int
+
+  @nn.compact
+  def __call__(
+    self, places: Int[Array, " length"]
+  ) -> Float[Array, "length features"]:
+    table = layers.param_with_axes(
+      "embedding",
+      nn.initializers.normal(stddev=0.02),
+      (self.max_length, self.features),
+      jnp.float32,
+      axes=("length", "embed"),
+    )
+    # A place behind the last reads NaN: it shows at once.
+    return jnp.take(table, places, axis=0, mode="fill", fill_value=jnp.nan)
+
+
+class SinCosTextPosition(nn.Module):
+  """Fixed sines, then cosines, of the place (Vaswani et al. 2017, 3.5).
+
+  Attributes:
+    max_length: not read, any place has its vector.
+    features: size of the vectors, even.
+  """
+
+  max_length: int
+  features: int
+
+  @nn.compact
+  def __call__(
+    self, places: Int[Array, " length"]
+  ) -> Float[Array, "length features"]:
+    if self.features % 2:
+      raise ValueError(
+        f"Sines and cosines need an even number of features, not "
+        f"{self.features}; change it or set `position` to 'learned'."
+      )
+    rates = 10_000.0 ** -jnp.linspace(0.0, 1.0, self.features // 2)
+    angles = places[:, None] * rates[None, :]
+    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=1)
+
+
+TEXT_POSITIONS: dict[str, type[nn.Module]] = {
+  "learned": LearnedTextPosition,
+  "sincos": SinCosTextPosition,
 }
