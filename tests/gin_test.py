@@ -12,7 +12,10 @@ from inksight_jax.training import run, state
 
 ROOT = pathlib.Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "gin" / "recipes").glob("*.gin"))
-
+# It goes on from a trained model, see tests/inference/recipe_test.py and
+# tests/cli/finetune_test.py.
+FINETUNE = ROOT / "gin" / "recipes" / "finetune.gin"
+RECIPES.remove(FINETUNE)
 
 # What recipes leave to their users, as far as a test can give it.
 LEFT_OPEN = {

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+  from inksight_jax.inference.held_out import Sample
+  from inksight_jax.inference.predictor import Predictor
 
 HELP = "score a model on held-out samples, with controls and pictures"
 DESCRIPTION = """\
@@ -20,6 +24,7 @@ examples:
   inksight-jax evaluate --model_dir=runs/mine
   inksight-jax evaluate --model_dir=runs/mine --split=validation --samples=64
   inksight-jax evaluate --model_dir=runs/mine --cache=caches/unipen --json
+  inksight-jax evaluate --model_dir=runs/my_hand --baseline=runs/mine
 """
 # What the table shows, in this order; metrics.json has everything.
 COLUMNS = (
@@ -33,6 +38,8 @@ COLUMNS = (
   "stroke_count_error",
   "token_accuracy",
 )
+
+BEFORE = "_before"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +84,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help="where the data set lies, if not where training found it",
   )
   parser.add_argument(
+    "--baseline",
+    metavar="DIR",
+    help="a model of the same network to score on the same samples, for a "
+    "table of before and after; keys <task>/<metric>_before",
+  )
+  parser.add_argument(
     "--step", type=int, metavar="N", help="checkpoint; the latest by default"
   )
   parser.add_argument(
@@ -118,14 +131,21 @@ def run(args: argparse.Namespace) -> int:
   samples = held_out.held_out_samples(
     tasks, args.split, args.samples, args.seed, args.cache
   )
+  before = {}
+  if args.baseline is not None:
+    before = _before(model, args.baseline, samples, args.seed)
   result = evaluation.evaluate(model, samples, args.seed)
   output_dir = args.output_dir or args.model_dir
   os.makedirs(output_dir, exist_ok=True)
   files = pictures.write_pictures(result, tasks, output_dir, args.pictures)
-  metrics = result.metrics | {
-    "split": args.split,
-    "wall_seconds": round(time.perf_counter() - start, 3),
-  }
+  metrics = (
+    result.metrics
+    | before
+    | {
+      "split": args.split,
+      "wall_seconds": round(time.perf_counter() - start, 3),
+    }
+  )
   write_text(
     os.path.join(output_dir, "metrics.json"),
     json.dumps(metrics, indent=2) + "\n",
@@ -134,6 +154,8 @@ def run(args: argparse.Namespace) -> int:
     print(json.dumps(metrics, indent=2))
   else:
     print(table(metrics))
+    if before:
+      print(comparison(metrics))
     print(f"{output_dir}: {', '.join(['metrics.json', *files])}")
   return 0
 
@@ -166,6 +188,56 @@ def table(metrics: Mapping[str, Any]) -> str:
   return "\n".join(
     [*lines, f"step {metrics['step']}, {metrics['wall_seconds']:.1f} s"]
   )
+
+
+def comparison(metrics: Mapping[str, Any]) -> str:
+  """What the table shows, before and after, and the change in percent.
+
+  Args:
+    metrics: with keys `<task>/<metric>` and `<task>/<metric>_before`.
+
+  Returns:
+    Lines of text, columns aligned.
+  """
+  rows = [("", "before", "after", "change")]
+  for key, after in metrics.items():
+    before = metrics.get(f"{key}{BEFORE}")
+    if before is None or key.split("/")[-1] not in COLUMNS[1:]:
+      continue
+    change = f"{(after - before) / before:+.0%}" if before else ""
+    rows.append((key, f"{before:.3f}", f"{after:.3f}", change))
+  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  return "\n".join(
+    "  ".join(
+      [row[0].ljust(widths[0])]
+      + [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]
+    )
+    for row in rows
+  )
+
+
+def _before(
+  model: Predictor,
+  baseline: str,
+  samples: Mapping[str, Sequence[Sample]],
+  seed: int,
+) -> dict[str, float | int]:
+  """Scores of another checkpoint of the same network, under keys of theirs."""
+  import jax
+
+  from inksight_jax.inference import evaluation
+  from inksight_jax.training import checkpoints
+
+  params = checkpoints.load_params(baseline)
+  checkpoints.check_shapes(params, model.params, baseline)
+  tuned, model.params = model.params, jax.device_put(params)
+  metrics = evaluation.evaluate(model, samples, seed).metrics
+  model.params = tuned
+  return {
+    f"{key}{BEFORE}": value
+    for key, value in metrics.items()
+    if "/" in key and not key.endswith("_shuffled")
+  }
 
 
 def _numbers(

@@ -21,6 +21,8 @@ examples:
   inksight-jax train --gin_file=gin/recipes/inksight_quickstart.gin \\
     --model_dir=runs/mine --resume
   inksight-jax train --gin_file=my.gin --model_dir=runs/tuned --load=runs/mine
+  inksight-jax train --gin_file=gin/recipes/finetune.gin --load=runs/mine \
+    --gin.DATA_PATH='"my_samples"' --model_dir=runs/my_hand
 
 Stopped by SIGTERM, it saves and exits with 0; --resume goes on from there.
 
@@ -52,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     "--load",
     metavar="CKPT",
-    help="start from the parameters of this model directory or checkpoint",
+    help="start from the parameters of this model directory or checkpoint; "
+    "gin files without a network take that of the directory",
   )
   add_process_arguments(parser)
   parser.set_defaults(run=run)
@@ -101,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
   # Before the gin files: they may ask which process this is.
   distributed.initialize(args.coordinator, args.num_processes, args.process_id)
   with distributed.leave_at_once_on_errors(debug=args.debug):
-    recipe.parse(args.gin_file, args.gin_bindings)
+    recipe.parse(args.gin_file, args.gin_bindings, base=args.load)
     # Options that were not given stay with the configuration.
     options = {
       name: getattr(args, name)

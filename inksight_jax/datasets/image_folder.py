@@ -12,6 +12,7 @@ from inksight_jax.datasets.skipped import SkipReport
 from inksight_jax.datasets.splits import (
   ALL,
   DEFAULT_FRACTIONS,
+  check_split_by,
   expand,
   named_split,
   split_of,
@@ -36,6 +37,7 @@ def read_image_folder(
   split: str = ALL,
   labels: str = "",
   encoding: str = "utf-8",
+  split_by: str = "writer",
   fractions: Sequence[float] = DEFAULT_FRACTIONS,
   split_seed: int = 0,
 ) -> Iterator[Record]:
@@ -60,6 +62,8 @@ def read_image_folder(
     split: "train", "validation", "test" or "all".
     labels: name of the table within the folder, or "names".
     encoding: of tables and texts.
+    split_by: "sample" deals by picture although there is a writer, for
+      samples of one hand.
     fractions: shares of the three splits where a hash deals them.
     split_seed: another seed deals anew.
 
@@ -70,6 +74,7 @@ def read_image_folder(
     ValueError: nothing to read, or a broken table; it names file and line.
   """
   wanted = expand(split)
+  check_split_by(split_by)
   report = report or SkipReport()
   folder = pathlib.Path(path).expanduser()
   table: pathlib.Path | None = None
@@ -100,7 +105,8 @@ def read_image_folder(
       report.skip("id given twice", where)
       continue
     seen.add(identity)
-    if _split(row, identity, fractions, split_seed) in wanted:
+    writer = row.get("writer", "") if split_by == "writer" else ""
+    if _split(row, identity, writer, fractions, split_seed) in wanted:
       yield from _record(pictures, row, identity, where)
   if empty and report.total == already_skipped:
     raise ValueError(
@@ -111,13 +117,17 @@ def read_image_folder(
 
 
 def _split(
-  row: dict[str, str], identity: str, fractions: Sequence[float], seed: int
+  row: dict[str, str],
+  identity: str,
+  writer: str,
+  fractions: Sequence[float],
+  seed: int,
 ) -> str:
   parts = pathlib.PurePosixPath(row["image"].replace("\\", "/")).parts[:-1]
   if named := named_split((row.get("split", ""), *parts)):
     return named
   # Of a page cut into words, all words go together.
-  key = row.get("writer") or (row["image"] if "x0" in row else identity)
+  key = writer or (row["image"] if "x0" in row else identity)
   return split_of(key or "-", fractions, seed)
 
 

@@ -13,9 +13,12 @@ from inksight_jax.datasets.inkml_files import (
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.skipped import SkipReport
 from inksight_jax.datasets.splits import (
+  ALL,
   DEFAULT_FRACTIONS,
   check_split,
+  check_split_by,
   in_split,
+  split_of_sample,
 )
 from inksight_jax.ink.inkml import Document
 
@@ -57,6 +60,7 @@ def read_inkml_folder(
   split: str = "",
   text_annotations: Sequence[str] = TEXT_ANNOTATIONS,
   keep_without_text: bool = False,
+  split_by: str = "writer",
   fractions: Sequence[float] = DEFAULT_FRACTIONS,
   split_seed: int = 0,
 ) -> Iterator[Record]:
@@ -67,20 +71,23 @@ def read_inkml_folder(
     report: counts what was left out and why.
     split: "train", "validation", "test"; "" reads everything. By the
       annotation `writer`; where there is none, by the folder below `path`;
-      for files at the top by the file.
+      for files at the top by the file. See `split_by`.
     text_annotations: annotations that may hold the text, first found first.
       A file `<name>.txt` beside `<name>.inkml` comes before all of them.
     keep_without_text: whether ink without text is read.
-    fractions: expected shares of the writers in the splits.
-    split_seed: another seed deals the writers anew.
+    split_by: "writer"; or "sample", for samples of one hand: then by a folder
+      called train, validation or test in the path, else by the file.
+    fractions: expected shares of the writers, or samples, in the splits.
+    split_seed: another seed deals them anew.
 
   Yields:
     Records sorted by path, with the path as id.
 
   Raises:
-    ValueError: unknown split, or no InkML there.
+    ValueError: unknown split or `split_by`, or no InkML there.
   """
   check_split(split)  # a wrong name fails before anything is read
+  check_split_by(split_by)
   report = report or SkipReport()
   files = inkml_files(
     path, "a folder of InkML", lambda name: name.endswith(".txt")
@@ -90,7 +97,11 @@ def read_inkml_folder(
     identity = stem(name)
     writer = document.annotations.get("writer", "").strip()
     writer = writer or identity.split("/")[0]
-    if not in_split(writer, split, fractions, split_seed):
+    if split_by == "sample":
+      found = split_of_sample(identity, fractions, split_seed)
+      if split not in (ALL, found):
+        continue
+    elif not in_split(writer, split, fractions, split_seed):
       continue
     try:
       text = _text(files, name, document, text_annotations)

@@ -84,7 +84,7 @@ def load_splits(
   """
   info = dataset_info(name)
   settings = _check(info, path, options)
-  if not info.by_writer:
+  if not info.by_writer or settings.get("split_by") == "sample":
     for split in SPLITS:
       for record in info.reader(path, split=split, report=report, **options):
         yield split, record

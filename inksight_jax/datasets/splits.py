@@ -9,6 +9,8 @@ SPLITS = ("train", "validation", "test")
 # What readers take instead of a split to hand over every record.
 ALL = ""
 DEFAULT_FRACTIONS = (0.8, 0.1, 0.1)
+# What a reader may deal: whole writers, or the samples of one.
+SPLIT_BY = ("writer", "sample")
 
 _SPLIT_NAMES = {
   "train": "train",
@@ -105,3 +107,32 @@ def named_split(names: Sequence[str]) -> str:
   """The split that a folder or a column names, val and dev included; or ""."""
   known = (_SPLIT_NAMES[n.lower()] for n in names if n.lower() in _SPLIT_NAMES)
   return next(known, "")
+
+
+def check_split_by(split_by: str) -> None:
+  """Refuses what is not in SPLIT_BY.
+
+  Raises:
+    ValueError: naming it.
+  """
+  if split_by not in SPLIT_BY:
+    raise ValueError(
+      f"`split_by` is {split_by!r}; it must be one of {', '.join(SPLIT_BY)}."
+    )
+
+
+def split_of_sample(
+  name: str,
+  fractions: Sequence[float] = DEFAULT_FRACTIONS,
+  seed: int = 0,
+) -> str:
+  """The split of one file, for sets of one hand.
+
+  Args:
+    name: its path with `/`; a folder called train, validation (val, dev) or
+      test in it says the split, else a hash of the path does.
+    fractions: expected shares of the splits.
+    seed: another seed deals anew.
+  """
+  folders = name.split("/")[:-1]
+  return named_split(folders) or split_of(name, fractions, seed)

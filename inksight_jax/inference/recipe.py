@@ -73,8 +73,12 @@ def parse(
   overrides: Sequence[str] = (),
   *,
   complete: bool = True,
+  base: str | os.PathLike[str] | None = None,
 ) -> None:
   """Replaces gin's configuration by these files, then these bindings.
+
+  Files that define no MODEL, such as gin/recipes/finetune.gin, go on from the
+  configuration of a trained model: its network, vocabulary and tasks.
 
   Args:
     files: gin files; a path not found as it stands is looked up beside the
@@ -82,15 +86,19 @@ def parse(
     overrides: bindings such as "TRAIN_STEPS = 100"; later ones win.
     complete: whether everything that must be set has to be; `plan` needs
       neither data nor vocabulary.
+    base: the directory of that model; not read where the files define MODEL.
 
   Raises:
     ValueError: one line naming what is misspelt, missing or malformed.
   """
   _add_search_paths()
   gin.clear_config()
-  for file in files:
-    _check_exists(file)
-    _attempt(lambda file=file: gin.parse_config_file(file), file)
+  _parse_files(files)
+  alone = defines("MODEL")
+  if base is not None and not alone:
+    gin.clear_config()
+    _parse_base(base)
+    _parse_files(files)
   defined, used = _macros(gin.config_str())
   for override in overrides:
     name = override.split("=", 1)[0].strip()
@@ -100,6 +108,11 @@ def parse(
       )
     _parse_override(override)
   if complete:
+    if base is None and not alone and "MODEL" in _macros(gin.config_str())[1]:
+      raise ValueError(
+        f"{', '.join(files)}: no network here. Give a trained model to go on "
+        "from with --load=DIR, or add a file of gin/networks."
+      )
     _check_macros()
 
 
@@ -123,13 +136,8 @@ def read(model_dir: str | os.PathLike[str]) -> Recipe:
   Raises:
     ValueError: the folder is no model directory, or of another version.
   """
-  path = os.path.join(model_dir, CONFIG_NAME)
-  if not os.path.isfile(path):
-    raise ValueError(
-      f"There is no {CONFIG_NAME} in {os.fspath(model_dir)!r}; give the folder "
-      "that `inksight-jax train --model_dir=...` wrote."
-    )
-  parse([os.path.abspath(path)])
+  path = _config_path(model_dir)
+  parse([path])
   # The copy beside the model, not files that only the trainer's machine had.
   vocabulary = Vocabulary.load(model_dir)
   gin.bind_parameter(("VOCABULARY", "gin.macro", "value"), vocabulary)
@@ -207,6 +215,40 @@ def describe_error(error: BaseException, file: str = "") -> str:
   if isinstance(error, SyntaxError | tokenize.TokenError) and not places:
     place = f" (in file {file!r})"
   return f"{first.rstrip('.')}{place}{_suggestion(first) or '.'}"
+
+
+def _parse_files(files: Sequence[str]) -> None:
+  for file in files:
+    _check_exists(file)
+    _attempt(lambda file=file: gin.parse_config_file(file), file)
+
+
+def _parse_base(model_dir: str | os.PathLike[str]) -> None:
+  """Parses a model's configuration; its TASKS are BASE_TASKS from now on."""
+  path = _config_path(model_dir)
+  _attempt(lambda: gin.parse_config_file(path), path)
+  # Fine-tuned itself, it has them from the model that it came from.
+  if not defines("BASE_TASKS"):
+    tasks = gin.query_parameter("%TASKS")
+    gin.bind_parameter(("BASE_TASKS", "gin.macro", "value"), tasks)
+  # The copy beside the model, not files that only the trainer's machine had.
+  folder = os.path.dirname(path)
+  gin.parse_config(
+    "from __gin__ import dynamic_registration\n"
+    "from inksight_jax.text import vocabulary\n"
+    "VOCABULARY = @vocabulary.Vocabulary.load()\n"
+    f"vocabulary.Vocabulary.load.directory = {folder!r}\n"
+  )
+
+
+def _config_path(model_dir: str | os.PathLike[str]) -> str:
+  path = os.path.join(model_dir, CONFIG_NAME)
+  if not os.path.isfile(path):
+    raise ValueError(
+      f"There is no {CONFIG_NAME} in {os.fspath(model_dir)!r}; give the folder "
+      "that `inksight-jax train --model_dir=...` wrote."
+    )
+  return os.path.abspath(path)
 
 
 def _attempt(function: Callable[[], Any], file: str = "") -> Any:

@@ -142,6 +142,17 @@ class Checkpointer:
     )
     return state, restored["meta"]
 
+  def drop_after(self, step: int | None) -> None:
+    """Deletes the checkpoints that are later than one, if there is that one.
+
+    Args:
+      step: of the checkpoint that is to be the latest.
+    """
+    steps = self._manager.all_steps()
+    if step in steps:
+      for later in [s for s in steps if s > step]:
+        self._manager.delete(later)
+
   def wait(self) -> None:
     """Blocks until every save has reached the disk; raises what went wrong."""
     with self._watchdog.watch(f"waiting for the saves to {self._directory}"):

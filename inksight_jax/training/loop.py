@@ -17,6 +17,7 @@ from inksight_jax.training import (
   writers,
 )
 from inksight_jax.training import clock as clock_lib
+from inksight_jax.training import early_stopping as early_stopping_lib
 from inksight_jax.training import goodput as goodput_lib
 from inksight_jax.training import hooks as hooks_lib
 from inksight_jax.training import mesh as mesh_lib
@@ -46,6 +47,7 @@ def fit(
   writer: writers.Writer | None = None,
   log_every: int = 100,
   model_dir: str | None = None,
+  early_stopping: early_stopping_lib.EarlyStopping | None = None,
 ) -> state_lib.TrainState:
   """Trains a model.
 
@@ -71,6 +73,8 @@ def fit(
     writer: where to report.
     log_every: period of reports in steps.
     model_dir: where a batch that breaks the loss is saved, and the time spent.
+    early_stopping: saves the steps that are best so far instead of every so
+      many, stops, and leaves the best as the last checkpoint.
 
   Returns:
     The last state.
@@ -81,6 +85,8 @@ def fit(
   """
   mesh = mesh_lib.make_mesh() if mesh is None else mesh
   writer = writers.Writers() if writer is None else writer
+  if early_stopping is not None:
+    writer = writers.Writers((writer, early_stopping))
   clock = clock_lib.Clock()
   start = (checkpointer.latest_step() if checkpointer else None) or 0
   feed = prefetch.Prefetcher(
@@ -117,7 +123,7 @@ def fit(
         state, metrics, health = compiled(state, batch)
         report.settle()
         report.add(step, metrics, health, host_batch)
-        stop = preemption.requested(step)
+        preempted = stop = preemption.requested(step)
         last = stop or step == train_steps
         due = [hook for hook in hooks if hook.due(step, last)]
         save = last or (checkpoint_every > 0 and step % checkpoint_every == 0)
@@ -129,6 +135,9 @@ def fit(
         for hook in () if stop else due:
           with clock.time("hooks"):
             _run(hook, moment)
+        if early_stopping is not None and not preempted:
+          save = early_stopping.best_step == step
+          stop = early_stopping.exhausted
         if save and checkpointer is not None:
           with clock.time("save"):
             checkpointer.save(state, seed)
@@ -137,6 +146,8 @@ def fit(
       if checkpointer is not None:
         with clock.time("save"):
           checkpointer.wait()
+          if early_stopping is not None and not preempted:
+            checkpointer.drop_after(early_stopping.best_step)
       writer.scalars(step, goodput.report(step))
       return state
   finally:

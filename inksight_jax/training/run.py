@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from inksight_jax.training import (
   checkpoints,
   distributed,
+  early_stopping,
   goodput,
   hooks,
   initial_weights,
@@ -50,6 +51,7 @@ def train(
   log_every: int = 100,
   eval_every: int = 1000,
   num_eval_batches: int = 8,
+  patience: int | None = None,
   picture_every: int | None = None,
   picture_fn: PictureFunction | None = None,
   load: initial_weights.InitialWeights
@@ -73,6 +75,9 @@ def train(
     keep, save_timeout: see `checkpoints.Checkpointer`.
     eval_every: period of evaluations in steps; 0 for never.
     num_eval_batches: batches of an evaluation.
+    patience: evaluations without a better loss on the (first) held-out batches
+      after which to stop, keeping the best step; None trains to the end and
+      keeps the last ones.
     picture_every: period of pictures in steps; `eval_every` by default.
     picture_fn: (model, params, step) -> uint8[height, width, 3].
     load: model directory or checkpoint whose parameters to start from, or
@@ -97,6 +102,10 @@ def train(
   scheduled += _pictures(model, picture_fn, picture_every, eval_every)
   _open_model_dir(model_dir, tasks, resume, overwrite)
   saver = checkpoints.Checkpointer(model_dir, keep, save_timeout)
+  start = saver.latest_step() or 0
+  stopping = _early_stopping(
+    patience, eval_batches if eval_every else None, model_dir, start
+  )
   with (
     contextlib.closing(saver),
     contextlib.closing(_writers(model_dir, train_steps, saver, console)) as out,
@@ -109,6 +118,7 @@ def train(
       load=initial_weights.as_sequence(load),
       checkpointer=saver, checkpoint_every=checkpoint_every, hooks=scheduled,
       writer=out, log_every=log_every, model_dir=model_dir,
+      early_stopping=stopping,
     )  # fmt: skip
 
 
@@ -143,6 +153,23 @@ def _evaluations(
     )
     for name, source in eval_batches.items()
   ]
+
+
+def _early_stopping(
+  patience: int | None, eval_batches: EvalBatches, model_dir: str, start: int
+) -> early_stopping.EarlyStopping | None:
+  """What decides on saves and the end, if the run has patience."""
+  if patience is None:
+    return None
+  if not eval_batches:
+    raise ValueError(
+      "Early stopping needs held-out batches and their evaluation; bind "
+      "run.train.eval_batches and eval_every, or set patience to None."
+    )
+  names = list(eval_batches) if isinstance(eval_batches, Mapping) else ["eval"]
+  curve = writers.read_curve(os.path.join(model_dir, writers.CURVE_FILE))
+  history = [line for line in curve if line["step"] <= start]
+  return early_stopping.EarlyStopping(patience, f"{names[0]}/loss", history)
 
 
 def _pictures(

@@ -160,3 +160,23 @@ def test_icdar2015_lines_are_cut_out(tmp_path: pathlib.Path, draw):
   assert sorted(counts) == [0, 0, 2]
   with pytest.raises(ValueError, match="the columns image,x0,y0,x1,y1,text"):
     list(read_icdar2015(tmp_path, labels="x.csv"))
+
+
+def test_pictures_of_one_writer_are_dealt_by_sample(
+  tmp_path: pathlib.Path, draw
+):
+  rows = ["image,text,writer"]
+  for i in range(40):
+    draw(tmp_path / f"{i}.png", 4, 4)
+    rows.append(f"{i}.png,x,me")
+  (tmp_path / "labels.csv").write_text("\n".join(rows))
+
+  def sizes(**options):
+    return [
+      len(list(read_image_folder(tmp_path, split=split, **options)))
+      for split in ("train", "validation", "test")
+    ]
+
+  assert sorted(sizes()) == [0, 0, 40]
+  dealt = sizes(split_by="sample")
+  assert sum(dealt) == 40 and min(dealt) > 0 and dealt[0] > 20

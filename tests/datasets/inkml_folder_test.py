@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 from inksight_jax.datasets.inkml_folder import read_inkml_folder
+from inksight_jax.datasets.registry import load_splits
 from inksight_jax.datasets.skipped import SkipReport
 from inksight_jax.ink.inkml import write_inkml
 from inksight_jax.ink.types import Ink
@@ -93,3 +94,28 @@ def test_wrong_questions(tmp_path: pathlib.Path):
     read(tmp_path / "nowhere")
   with pytest.raises(ValueError, match=r"no \.inkml files"):
     read(tmp_path)
+
+
+def test_one_hand_is_dealt_by_sample(write_files):
+  ink = write_inkml(INK, {"truth": "x", "writer": "me"})
+  files = {f"{i}.inkml": ink for i in range(60)}
+  files |= {"validation/a.inkml": ink, "more/test/b.inkml": ink}
+  path = write_files(files)
+  splits = ("train", "validation", "test")
+  found = {
+    s: {r.id for r in read(path, split=s, split_by="sample")[0]} for s in splits
+  }
+  assert "validation/a" in found["validation"]
+  assert "more/test/b" in found["test"]
+  assert sum(map(len, found.values())) == 62 == len(set.union(*found.values()))
+  assert min(map(len, found.values())) > 1 and len(found["train"]) > 40
+  # By writer they are all in one split.
+  by_writer = [len(read(path, split=s)[0]) for s in splits]
+  assert sorted(by_writer) == [0, 0, 62]
+  # In one pass over all splits too, as training reads.
+  loaded = {s: set() for s in splits}
+  for split, record in load_splits("inkml_folder", path, split_by="sample"):
+    loaded[split].add(record.id)
+  assert loaded == found
+  with pytest.raises(ValueError, match="`split_by` is 'hand'"):
+    read(path, split_by="hand")

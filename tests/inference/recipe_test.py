@@ -143,3 +143,49 @@ def test_shipped_files_are_found_from_any_folder(
   monkeypatch.chdir(tmp_path)
   with pytest.raises(ValueError, match=r"leaves open: .*IMAGE_SIZE"):
     recipe.parse(["gin/networks/inksight.gin"])
+
+
+FINETUNE = "gin/recipes/finetune.gin"
+
+
+def test_files_without_a_network_take_that_of_a_model(
+  model_dir: pathlib.Path, tmp_path: pathlib.Path
+):
+  base = recipe.read(model_dir)
+  data = f"DATA_PATH = {str(tmp_path)!r}"
+  recipe.parse([FINETUNE], [data, "TRAIN_STEPS = 7"], base=model_dir)
+  built = recipe.build()
+  assert built.model.module == base.model.module
+  assert built.tasks.vocabulary == base.tasks.vocabulary
+  assert built.tasks.image_size == base.tasks.image_size
+  assert (built.tasks.source, built.tasks.path) == (
+    "inkml_folder",
+    str(tmp_path),
+  )
+  assert recipe.resolve("TRAIN_STEPS") == 7
+  # What comes of it describes itself, and can be gone on from in turn.
+  built.save(tmp_path / "first")
+  assert recipe.read(tmp_path / "first").tasks == built.tasks
+  recipe.parse(
+    [FINETUNE], [data, 'SOURCE = "image_folder"', "RATES = {'r': 1.0}"],
+    base=tmp_path / "first",
+  )  # fmt: skip
+  with pytest.raises(ValueError, match="Unknown task 'r'"):
+    recipe.build()
+  recipe.parse([FINETUNE], ["DATA_PATH = '/2'"], base=tmp_path / "first")
+  assert recipe.build().tasks.path == "/2"
+  assert recipe.build().tasks.rates == base.tasks.rates
+
+
+def test_files_with_a_network_do_not_read_the_model(
+  tiny_gin: str, tmp_path: pathlib.Path
+):
+  recipe.parse([tiny_gin], ["IMAGE_SIZE = 64"], base=tmp_path / "absent")
+  assert recipe.build().tasks.image_size == 64
+
+
+def test_fine_tuning_asks_for_a_model(tmp_path: pathlib.Path):
+  with pytest.raises(ValueError, match=r"no network here.*--load=DIR"):
+    recipe.parse([FINETUNE], ["DATA_PATH = 'x'"])
+  with pytest.raises(ValueError, match=r"There is no config.gin in"):
+    recipe.parse([FINETUNE], ["DATA_PATH = 'x'"], base=tmp_path)
