@@ -149,7 +149,7 @@ class Checkpointer:
       step: of the checkpoint that is to be the latest.
     """
     steps = self._manager.all_steps()
-    if step in steps:
+    if step is not None and step in steps:
       for later in [s for s in steps if s > step]:
         self._manager.delete(later)
 
