@@ -1,8 +1,6 @@
 """Starts encoder and decoder from T5 1.1 or mT5 weights of `transformers`.
 
-Read from a folder as `save_pretrained` writes it, or as it is downloaded:
-config.json beside `model.safetensors` or `pytorch_model.bin`, in one piece or
-in several with an index.
+Read from a folder as `transformers_folder` describes it.
 
 Vocabularies differ: ours holds text ids and, after them, ink ids. So rows of
 the token table and columns of the output layer are taken only as far as
@@ -11,9 +9,7 @@ vocabularies mean the same.
 """
 
 import dataclasses
-import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import flax
@@ -21,7 +17,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from inksight_jax.interop import naming
+from inksight_jax.interop import naming, transformers_folder
 from inksight_jax.networks import mt5
 from inksight_jax.training import mesh
 
@@ -30,7 +26,6 @@ _TABLE = ("token_embedder", "embedding")
 _LOGITS = ("decoder", "logits_dense", "kernel")
 _STACKS = ("encoder", "decoder")
 _PROJECTIONS = {"query": "q", "key": "k", "value": "v", "out": "o"}
-_WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 # Their token tables, read apart from the rest; and a bias of the first layer's
 # cross-attention that early conversions wrote and nothing ever read.
 _TABLE_NAMES = (
@@ -73,10 +68,14 @@ class T5Weights:
       ValueError: if the folder is damaged or holds another model; the first
         tensor that does not fit is named.
     """
-    theirs = _read_config(self.path)
+    theirs = transformers_folder.read_config(self.path, "T5 1.1 or mT5")
+    if "d_model" not in theirs:
+      raise ValueError(
+        f"{self.path}/config.json is not the configuration of a T5 or mT5."
+      )
     advice = _advice(theirs)
     _check_choices(theirs, self.config, self.path)
-    tensors = dict(_read_tensors(self.path))
+    tensors = dict(transformers_folder.read_tensors(self.path))
     flat = mesh.flatten(params)
     core = {
       path: leaf
@@ -171,21 +170,6 @@ def _their_name(path: naming.Path) -> str:
   return f"{block}.{index}.layer_norm.weight"
 
 
-def _read_config(folder: str) -> dict[str, Any]:
-  path = os.path.join(folder, "config.json")
-  try:
-    with open(path, encoding="utf-8") as file:
-      config = json.load(file)
-  except (OSError, ValueError) as error:
-    raise ValueError(
-      f"{path} cannot be read ({error}); give the folder of a T5 1.1 or mT5 "
-      "with config.json and the weights."
-    ) from error
-  if not isinstance(config, dict) or "d_model" not in config:
-    raise ValueError(f"{path} is not the configuration of a T5 or mT5.")
-  return config
-
-
 def _check_choices(
   theirs: Mapping[str, Any], ours: mt5.MT5Config, folder: str
 ) -> None:
@@ -222,65 +206,3 @@ def _advice(theirs: Mapping[str, Any]) -> str:
   values = ", ".join(f"{name}={value}" for name, value in sizes.items())
   named = f"an mT5 {known[0]}" if known else "a T5"
   return f"The folder holds {named}: set MT5Config to {values}."
-
-
-def _read_tensors(folder: str) -> Iterator[tuple[str, np.ndarray]]:
-  """Names and float32 values of all tensors of a folder."""
-  for name in _WEIGHT_FILES:
-    path, index = os.path.join(folder, name), os.path.join(folder, name)
-    index += ".index.json"
-    if os.path.isfile(path):
-      files = [path]
-    elif os.path.isfile(index):
-      with open(index, encoding="utf-8") as file:
-        parts = sorted(set(json.load(file)["weight_map"].values()))
-      files = [os.path.join(folder, part) for part in parts]
-    else:
-      continue
-    read = _read_safetensors if name.endswith("safetensors") else _read_torch
-    for file in files:
-      yield from read(file)
-    return
-  raise ValueError(
-    f"{folder} holds none of {', '.join(_WEIGHT_FILES)}, nor an index of parts."
-  )
-
-
-def _read_safetensors(path: str) -> Iterator[tuple[str, np.ndarray]]:
-  try:
-    import safetensors
-  except ImportError as error:
-    raise ValueError(
-      f"{path} needs the package safetensors: pip install "
-      "'inksight-jax[import]'."
-    ) from error
-  try:
-    with safetensors.safe_open(path, framework="numpy") as file:
-      for name in file.keys():  # noqa: SIM118  (not a dict)
-        yield name, np.asarray(file.get_tensor(name), np.float32)
-  except (safetensors.SafetensorError, OSError) as error:
-    raise ValueError(
-      f"{path} is damaged, perhaps not downloaded to its end: {error}"
-    ) from error
-
-
-def _read_torch(path: str) -> Iterator[tuple[str, np.ndarray]]:
-  try:
-    import torch
-  except ImportError as error:
-    raise ValueError(
-      f"{path} needs PyTorch to be read. Install torch, or save the model as "
-      "model.safetensors."
-    ) from error
-  import pickle
-
-  try:
-    # Tensors only: such a file could otherwise run code.
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
-  except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-    raise ValueError(
-      f"{path} is damaged or holds more than tensors: "
-      f"{str(error).splitlines()[0]}"
-    ) from error
-  for name, tensor in tensors.items():
-    yield name, tensor.float().numpy()

@@ -1,11 +1,13 @@
 """Vision Transformer (Dosovitskiy et al. 2021) that returns patch embeddings.
 
 Parameter names follow the published `.npz` files of vision_transformer and
-big_vision. There is no class token: the reader attends to the patches.
+big_vision. There is no class token, unless TrOCR's weights want one: the reader
+attends to the patches.
 """
 
 import dataclasses
 
+import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, UInt8
 
@@ -32,6 +34,11 @@ class ViTConfig:
     stem: "patch" as published; "conv" for training from scratch on little
       data (Xiao et al. 2021), "deep_conv" with twice the convolutions.
     channels: channels of the image.
+    prefix_tokens: learned vectors before the patches: 1 for a class token, 2
+      for DeiT's distillation token too (Touvron et al. 2021). They are part of
+      what is returned; "learned" positions only.
+    activation: name in layers.ACTIVATIONS, of the MLPs.
+    norm_epsilon: of the layer norms.
   """
 
   image_size: int | tuple[int, int] = 224
@@ -47,8 +54,12 @@ class ViTConfig:
   position: str = "learned"
   stem: str = "patch"
   channels: int = 3
+  prefix_tokens: int = 0
+  activation: str = "gelu"
+  norm_epsilon: float = 1e-6
 
   def __post_init__(self) -> None:
+    layers.check_choice("activation", self.activation, layers.ACTIVATIONS)
     layers.check_choice("position", self.position, positions.POSITIONS)
     layers.check_choice("stem", self.stem, stems.STEMS)
     layers.check_choice("dtype", self.dtype, layers.DTYPES)
@@ -58,6 +69,11 @@ class ViTConfig:
     for name in ("image_size", "patch_size"):
       if not isinstance(getattr(self, name), int):
         object.__setattr__(self, name, tuple(getattr(self, name)))
+    if self.prefix_tokens and self.position != "learned":
+      raise ValueError(
+        f"{self.prefix_tokens} tokens before the patches have no place in a "
+        f'grid; set `position` to "learned", not {self.position!r}.'
+      )
     sides = zip(self.image_shape, self.patch_shape, strict=True)
     for name, part, uneven in (
       ("image_size", "patch_size", any(side % patch for side, patch in sides)),
@@ -134,7 +150,7 @@ class ViT(nn.Module):
     *,
     deterministic: bool = True,
   ) -> Float[Array, "batch patches embed"]:
-    """Embeds the patches of an image, row by row.
+    """Embeds the patches of an image, row by row, behind any prefix tokens.
 
     Args:
       image: pixels 0 to 255, of the configured size.
@@ -157,6 +173,16 @@ class ViT(nn.Module):
       name="embedding",
     )(scale_image(image, cfg.dtype))
     x = x.reshape(x.shape[0], -1, cfg.width)
+    if cfg.prefix_tokens:
+      prefix = layers.param_with_axes(
+        "prefix",
+        nn.initializers.normal(stddev=0.02),
+        (cfg.prefix_tokens, cfg.width),
+        jnp.float32,
+        axes=("patches", "embed"),
+      )
+      prefix = jnp.broadcast_to(prefix[None], (x.shape[0], *prefix.shape))
+      x = jnp.concatenate([prefix.astype(x.dtype), x], axis=1)
     return Transformer(cfg, deterministic, name="Transformer")(x)
 
 
@@ -185,7 +211,7 @@ class Transformer(nn.Module):
       remat_policy=cfg.remat_policy,
       attributes={"config": cfg, "deterministic": self.deterministic},
     )
-    return layers.LayerNorm(dtype=cfg.dtype, name="encoder_norm")(x)
+    return layers.LayerNorm(cfg.norm_epsilon, cfg.dtype, name="encoder_norm")(x)
 
 
 class EncoderBlock(nn.Module):
@@ -200,7 +226,9 @@ class EncoderBlock(nn.Module):
   ) -> tuple[Float[Array, "batch patches embed"], None]:
     cfg = self.config
     head_dim = cfg.width // cfg.num_heads
-    x = layers.LayerNorm(dtype=cfg.dtype, name="LayerNorm_0")(inputs)
+    x = layers.LayerNorm(cfg.norm_epsilon, cfg.dtype, name="LayerNorm_0")(
+      inputs
+    )
     x = attention.SelfAttention(
       num_heads=cfg.num_heads,
       head_dim=head_dim,
@@ -213,7 +241,7 @@ class EncoderBlock(nn.Module):
     )(x)
     x = nn.Dropout(cfg.dropout_rate, deterministic=self.deterministic)(x)
     x += inputs
-    y = layers.LayerNorm(dtype=cfg.dtype, name="LayerNorm_2")(x)
+    y = layers.LayerNorm(cfg.norm_epsilon, cfg.dtype, name="LayerNorm_2")(x)
     y = MlpBlock(cfg, self.deterministic, name="MlpBlock_3")(y)
     return layers.constrain_activations(x + y), None
 
@@ -237,7 +265,7 @@ class MlpBlock(nn.Module):
       kernel_init=nn.initializers.xavier_uniform(),
       name="Dense_0",
     )(inputs)
-    x = layers.ACTIVATIONS["gelu"](x)
+    x = layers.ACTIVATIONS[cfg.activation](x)
     x = nn.Dropout(cfg.dropout_rate, deterministic=self.deterministic)(x)
     x = layers.Dense(
       inputs.shape[-1],
