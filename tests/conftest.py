@@ -16,6 +16,8 @@ os.environ["XLA_FLAGS"] = " ".join(
   ]
 ).strip()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Tests leave nothing in anybody's home.
+os.environ["INKSIGHT_JAX_CACHE"] = "off"
 
 import importlib.util
 import pathlib

@@ -17,6 +17,9 @@ from inksight_jax.networks.grammar import InkGrammar
 from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.text.codecs import PAD_ID
 
+# Between the numbers of rows that programs are compiled for.
+_SIZE_FACTOR = 4
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Answer:
@@ -65,6 +68,8 @@ class Decoder:
       raise ValueError(f"`batch_size` must be at least 1; got {batch_size}.")
     self._tasks = tasks
     self._batch_size = batch_size
+    # Of the programs that there are.
+    self._sizes: set[int] = set()
     vocabulary = tasks.vocabulary
     grammar = None
     if constrained and vocabulary.ink is not None:
@@ -118,6 +123,22 @@ class Decoder:
       )
     return answers
 
+  def _size(self, count: int) -> int:
+    """Rows of the program to run for `count` of them.
+
+    A handful of programs only: 1, 4, 16, ... rows, and full batches. One that
+    is compiled already serves fewer rows too, as the rest of many images after
+    full batches, unless they are so few that it would take much longer.
+    """
+    size = 1
+    while size < count:
+      size *= _SIZE_FACTOR
+    size = min(size, self._batch_size)
+    fitting = [s for s in self._sizes if count <= s <= size * _SIZE_FACTOR]
+    size = min(fitting, default=size)
+    self._sizes.add(size)
+    return size
+
   def _answer_batch(
     self,
     params: Any,
@@ -125,10 +146,9 @@ class Decoder:
     inputs: Sequence[Sequence[int] | NDArray[np.int32]],
     tasks: Sequence[str],
   ) -> list[Answer]:
-    # Batch sizes are powers of two, to compile a handful of programs only.
     # Rows are filled up with copies: they end when their originals do.
     count = len(images)
-    size = min(1 << (count - 1).bit_length(), self._batch_size)
+    size = self._size(count)
     rows = [*range(count), *[0] * (size - count)]
     batch: dict[str, NDArray[Any]] = {
       "encoder_input_image": np.stack([images[row] for row in rows])

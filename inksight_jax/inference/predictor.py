@@ -12,7 +12,7 @@ import numpy as np
 from flax.linen import partitioning
 from numpy.typing import NDArray
 
-from inksight_jax.inference import recipe
+from inksight_jax.inference import compile_cache, recipe
 from inksight_jax.inference.decoder import Answer, Decoder
 from inksight_jax.inference.results import Result
 from inksight_jax.ink.normalize import Placement
@@ -319,7 +319,8 @@ def load(
 ) -> Predictor:
   """Opens a model directory.
 
-  gin holds one configuration per process: loading replaces it.
+  gin holds one configuration per process: loading replaces it. From now on
+  JAX keeps what it compiles on disk, see `compile_cache`.
 
   Args:
     model_dir: folder that training wrote.
@@ -333,6 +334,7 @@ def load(
   # The checkpoint first: it tells a wrong folder quickest.
   folder = checkpoints.checkpoint_folder(os.fspath(model_dir), step)
   loaded = recipe.read(model_dir)
+  compile_cache.enable()
   params = jax.device_put(checkpoints.load_params(folder))
   return Predictor(
     loaded.model,
