@@ -1,4 +1,4 @@
-"""Learning curves as pictures; matplotlib loads only when one is drawn."""
+"""Learning curves and reliability; matplotlib loads only when one is drawn."""
 
 from __future__ import annotations
 
@@ -113,4 +113,44 @@ def plot_curves(
       panel.set_yscale("log")
     if len(runs) > 1:
       panel.legend()
+  figure.savefig(path, dpi=120)
+
+
+def plot_reliability(
+  parts: Mapping[str, Sequence[Mapping[str, float]]],
+  path: str | os.PathLike[str],
+) -> None:
+  """Draws how often answers are right against how sure they are.
+
+  On the dashed line confidence means what it says; below it, the model is too
+  sure. The lower panel says how many answers each point stands for.
+
+  Args:
+    parts: label -> what `metrics.confidence.reliability` returns.
+    path: picture to write; the suffix names the format (.png, .svg, .pdf).
+
+  Raises:
+    ValueError: there is nothing to draw.
+  """
+  if not any(parts.values()):
+    raise ValueError("A reliability diagram needs an answer; got none.")
+  from matplotlib.figure import Figure
+
+  figure = Figure(figsize=(4.5, 5.0), layout="constrained")
+  upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+  upper.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1.0)
+  for label, points in parts.items():
+    sure = [point["confidence"] for point in points]
+    right = [point["accuracy"] for point in points]
+    counts = [point["count"] for point in points]
+    upper.plot(sure, right, marker="o", markersize=4, label=label)
+    lower.plot(sure, counts, marker="o", markersize=4)
+  upper.set_ylabel("share that is right")
+  upper.set_ylim(-0.03, 1.03)
+  upper.legend()
+  lower.set_yscale("log")
+  lower.set_ylabel("characters")
+  lower.set_xlabel("confidence")
+  for panel in (upper, lower):
+    panel.grid(alpha=0.3)
   figure.savefig(path, dpi=120)

@@ -78,10 +78,11 @@ def test_there_are_recipes_and_no_package_in_the_gin_folder():
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_of_inksight_has_its_t5x_file(path: pathlib.Path):
-  if "gin/networks/inksight.gin" not in path.read_text(encoding="utf-8"):
-    pytest.skip("another network")
+def test_a_recipe_has_its_t5x_file(path: pathlib.Path):
   twin = ROOT / "gin" / "t5x" / path.name
+  of_inksight = "gin/networks/inksight.gin" in path.read_text(encoding="utf-8")
+  if not of_inksight and not twin.exists():
+    pytest.skip("another network")
   assert twin.exists(), (
     f"copy gin/t5x/{RECIPES[0].name}, name {path.name} in it"
   )

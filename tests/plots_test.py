@@ -93,3 +93,24 @@ def test_clear_errors(tmp_path: pathlib.Path):
 def test_matplotlib_is_loaded_only_to_draw():
   code = "import inksight_jax.plots, sys; sys.exit('matplotlib' in sys.modules)"
   subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_model_that_is_too_sure_lies_below_the_line(tmp_path: pathlib.Path):
+  from PIL import Image
+
+  def middle(accuracy: float) -> float:
+    path = tmp_path / "reliability.png"
+    points = [
+      {"confidence": c, "accuracy": accuracy, "count": 10} for c in (0.3, 0.7)
+    ]
+    plots.plot_reliability({"task": points}, path)
+    with Image.open(path) as file:
+      picture = np.asarray(file.convert("RGB")).astype(int)
+    blue = np.abs(picture - (31, 119, 180)).sum(-1) < 40
+    # The lower panel, alike in both, is the last quarter of the picture.
+    rows = np.nonzero(blue[: int(0.7 * len(blue))].sum(1) > 100)[0]
+    return rows.mean() / len(blue)
+
+  assert middle(0.9) < middle(0.2) - 0.2
+  with pytest.raises(ValueError, match="needs an answer"):
+    plots.plot_reliability({"task": []}, tmp_path / "none.png")

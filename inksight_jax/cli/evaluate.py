@@ -17,7 +17,8 @@ DESCRIPTION = """\
 Score a trained model on samples that it has not seen. Writes metrics.json
 (keys <task>/<metric>; each control, predictions against other samples' truths,
 as <metric>_shuffled), samples.png (input, true ink and predicted ink, coloured
-by order), worst.png and sample.gif.
+by order), worst.png and sample.gif; for text reliability.json and
+reliability.png (with matplotlib): how often characters are right by confidence.
 """
 EPILOG = """\
 examples:
@@ -138,6 +139,14 @@ def run(args: argparse.Namespace) -> int:
   output_dir = args.output_dir or args.model_dir
   os.makedirs(output_dir, exist_ok=True)
   files = pictures.write_pictures(result, tasks, output_dir, args.pictures)
+  files += write_reliability(
+    {
+      task: evaluation.reliability(outcomes)
+      for task, outcomes in result.outcomes.items()
+      if tasks.info(task).writes_text
+    },
+    output_dir,
+  )
   metrics = (
     result.metrics
     | before
@@ -158,6 +167,36 @@ def run(args: argparse.Namespace) -> int:
       print(comparison(metrics))
     print(f"{output_dir}: {', '.join(['metrics.json', *files])}")
   return 0
+
+
+def write_reliability(
+  parts: Mapping[str, list[dict[str, float]]], output_dir: str
+) -> list[str]:
+  """Writes reliability.json and, where matplotlib is installed, its picture.
+
+  Args:
+    parts: by task, as `metrics.confidence.reliability` returns them.
+    output_dir: folder, which exists.
+
+  Returns:
+    Names of the files; none without a recognised character.
+  """
+  import importlib.util
+
+  from inksight_jax import plots
+  from inksight_jax.pipeline.task_set import write_text
+
+  parts = {task: points for task, points in parts.items() if points}
+  if not parts:
+    return []
+  files = ["reliability.json"]
+  write_text(
+    os.path.join(output_dir, files[0]), json.dumps(parts, indent=2) + "\n"
+  )
+  if importlib.util.find_spec("matplotlib") is not None:
+    files.append("reliability.png")
+    plots.plot_reliability(parts, os.path.join(output_dir, files[1]))
+  return files
 
 
 def table(metrics: Mapping[str, Any]) -> str:

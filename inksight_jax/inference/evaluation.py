@@ -189,11 +189,7 @@ def confidence_scores(outcomes: Sequence[Outcome]) -> dict[str, float]:
     `exact_match_confident`, see the module.
   """
   texts = [(outcome.sample.text, outcome.text) for outcome in outcomes]
-  confidences: list[float] = []
-  right: list[bool] = []
-  for outcome in outcomes:
-    confidences += outcome.confidences
-    right += confidence.characters_right(outcome.sample.text, outcome.text)
+  confidences, right = _characters(outcomes)
   return {
     "wrong_length": float(np.mean([len(a) != len(b) for a, b in texts])),
     "empty_text": float(np.mean([not b for _, b in texts])),
@@ -202,6 +198,21 @@ def confidence_scores(outcomes: Sequence[Outcome]) -> dict[str, float]:
       [outcome.log_prob for outcome in outcomes], [a == b for a, b in texts]
     ),
   }
+
+
+def reliability(outcomes: Sequence[Outcome]) -> list[dict[str, float]]:
+  """Single characters by their confidence; see `confidence.reliability`."""
+  return confidence.reliability(*_characters(outcomes))
+
+
+def _characters(outcomes: Sequence[Outcome]) -> tuple[list[float], list[bool]]:
+  """How sure each recognised character is, and whether it is right."""
+  confidences: list[float] = []
+  right: list[bool] = []
+  for outcome in outcomes:
+    confidences += outcome.confidences
+    right += confidence.characters_right(outcome.sample.text, outcome.text)
+  return confidences, right
 
 
 def text_class(text: str) -> str:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from inksight_jax.pipeline.packing import to_packed_features, windows
+from inksight_jax.pipeline.task_set import TaskSet
 
 FeatureSpec = seqio.FeatureConverter.FeatureSpec
 
@@ -156,3 +157,23 @@ class ReadingFeatureConverter(InkSightFeatureConverter):
   def __init__(self, pack: bool = False, **kwargs: Any) -> None:
     kwargs.pop("slots", None)
     super().__init__(pack=pack, slots=0, **kwargs)
+
+
+def task_feature_lengths(spec: TaskSet) -> dict[str, int]:
+  """`spec.lengths` as a function, for T5X's gin files."""
+  return spec.lengths
+
+
+def converter_of(
+  spec: TaskSet,
+  with_prompts: type[seqio.FeatureConverter] = InkSightFeatureConverter,
+  without: type[seqio.FeatureConverter] = ReadingFeatureConverter,
+) -> type[seqio.FeatureConverter]:
+  """The feature converter that fits the tasks.
+
+  Args:
+    spec: the tasks.
+    with_prompts: for tasks that have them; gin gives it with its bindings.
+    without: for the others.
+  """
+  return with_prompts if spec.prompt_length else without

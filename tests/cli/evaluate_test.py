@@ -6,7 +6,7 @@ import pathlib
 import pytest
 from PIL import Image
 
-from inksight_jax.cli.evaluate import table
+from inksight_jax.cli.evaluate import table, write_reliability
 from inksight_jax.cli.main import main
 
 
@@ -40,6 +40,17 @@ def test_metrics_and_pictures_are_written(
   for name in ("samples.png", "worst.png"):
     with Image.open(tmp_path / name) as image:
       assert image.format == "PNG"
+
+
+def test_reliability_is_written_where_something_was_read(
+  tmp_path: pathlib.Path,
+):
+  pytest.importorskip("matplotlib")
+  points = [{"confidence": 0.9, "accuracy": 0.8, "count": 5}]
+  files = write_reliability({"read": points, "trace": []}, str(tmp_path))
+  assert files == ["reliability.json", "reliability.png"]
+  assert json.loads((tmp_path / files[0]).read_text()) == {"read": points}
+  assert write_reliability({"read": []}, str(tmp_path)) == []
 
 
 def test_the_table_puts_controls_below_their_task():
