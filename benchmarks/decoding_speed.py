@@ -1,0 +1,320 @@
+"""Seconds a word at InkSight's size, beside PyTorch where it is there.
+
+  python benchmarks/decoding_speed.py --size=small --batch_size=1,16
+  python benchmarks/decoding_speed.py --size=small \\
+    --torch_python=torch/bin/python --rounds=5
+
+Random weights, random pictures; the end is forbidden before `--tokens`, so
+that every answer is as long as the ink of a word usually is. A word is the
+encoding of its picture and prompt and all its tokens. PyTorch runs the ViT and
+T5 1.1 of `transformers` of the same widths and depths with their key/value
+cache. Each has a process of its own, which sleeps while the other is measured;
+they take turns, so what else the machine does meets both. The programs are
+compiled, or warmed up, by a first call that is reported apart. Last, rows of
+the largest batch are decoded alone: `equal rows` counts those whose tokens are
+the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+PROMPT_LENGTH = 32
+VOCAB = 32768
+EOS = 1
+CHECKED_ROWS = 2
+
+Decode = Callable[[dict[str, Any]], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+  """Widths and depths that ours and PyTorch's share."""
+
+  image: int
+  patch: int
+  width: int
+  depth: int
+  vit_mlp: int
+  mlp: int
+  heads: int
+
+
+SIZES = {
+  # ViT-B/16 and mT5-base.
+  "small": Size(224, 16, 768, 12, 3072, 2048, 12),
+  "tiny": Size(64, 8, 192, 4, 768, 512, 3),
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+  """Reads the command line."""
+  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  parser.add_argument("--size", default="small", choices=sorted(SIZES))
+  parser.add_argument("--tokens", type=int, default=150)
+  parser.add_argument("--batch_size", default="1,16", help="for example 1,16")
+  parser.add_argument("--rounds", type=int, default=3)
+  parser.add_argument(
+    "--torch_python",
+    metavar="PROGRAM",
+    help="a Python that has torch and transformers",
+  )
+  parser.add_argument("--json", action="store_true")
+  # What the processes that are measured are started with.
+  parser.add_argument(
+    "--worker", choices=sorted(WORKERS), help=argparse.SUPPRESS
+  )
+  return parser.parse_args()
+
+
+def features(size: Size, rows: int) -> dict[str, np.ndarray]:
+  """Random pictures and prompts; the first rows are those of fewer rows."""
+  images, prompts = [], []
+  for row in range(rows):
+    rng = np.random.default_rng(row)
+    images.append(rng.integers(0, 256, (size.image, size.image, 3), np.uint8))
+    prompts.append(rng.integers(3, 200, PROMPT_LENGTH, np.int32))
+  return {
+    "encoder_input_image": np.stack(images),
+    "encoder_input_tokens": np.stack(prompts),
+  }
+
+
+def ours(size: Size, tokens: int) -> Decode:
+  """This project's network, decoded as prediction does."""
+  import jax
+
+  from inksight_jax.models.sequence_to_sequence import SequenceToSequence
+  from inksight_jax.networks import decoding, inksight, mt5, vit
+
+  vit_config = vit.ViTConfig(
+    image_size=size.image,
+    patch_size=size.patch,
+    width=size.width,
+    depth=size.depth,
+    mlp_dim=size.vit_mlp,
+    num_heads=size.heads,
+  )
+  mt5_config = mt5.MT5Config(
+    vocab_size=VOCAB,
+    emb_dim=size.width,
+    num_heads=size.heads,
+    head_dim=size.width // size.heads,
+    mlp_dim=size.mlp,
+    num_encoder_layers=size.depth,
+    num_decoder_layers=size.depth,
+    dropout_rate=0.0,
+  )
+  model = SequenceToSequence(
+    inksight.InkSight(inksight.InkSightConfig(vit_config, mt5_config))
+  )
+  shapes: dict[str, Any] = {k: x.shape for k, x in features(size, 1).items()}
+  shapes |= dict.fromkeys(
+    ("decoder_input_tokens", "decoder_target_tokens"), (1, 4)
+  )
+  params = jax.jit(
+    lambda: model.get_initial_variables(jax.random.key(0), shapes)["params"]
+  )()
+  config = decoding.DecodeConfig(max_length=tokens, eos_id=EOS)
+  endless = decoding.forbid_end(tokens, EOS)
+
+  @jax.jit
+  def decode(params: Any, batch: dict[str, Any]) -> Any:
+    decoded = model.decode_batch(
+      params, batch, config=config, logit_transform=endless
+    )
+    return decoded.tokens[:, 0]
+
+  return lambda batch: np.asarray(decode(params, batch))
+
+
+def theirs(size: Size, tokens: int) -> Decode:
+  """The same sizes in PyTorch."""
+  import torch
+  import transformers
+
+  torch.manual_seed(0)
+  picture = transformers.ViTModel(
+    transformers.ViTConfig(
+      hidden_size=size.width,
+      num_hidden_layers=size.depth,
+      num_attention_heads=size.heads,
+      intermediate_size=size.vit_mlp,
+      image_size=size.image,
+      patch_size=size.patch,
+      hidden_act="gelu_pytorch_tanh",
+    ),
+    add_pooling_layer=False,
+  ).eval()
+  text = transformers.T5ForConditionalGeneration(
+    transformers.T5Config(
+      vocab_size=VOCAB,
+      d_model=size.width,
+      d_kv=size.width // size.heads,
+      d_ff=size.mlp,
+      num_layers=size.depth,
+      num_decoder_layers=size.depth,
+      num_heads=size.heads,
+      feed_forward_proj="gated-gelu",
+      tie_word_embeddings=False,
+    )
+  ).eval()
+
+  @torch.inference_mode()
+  def decode(batch: dict[str, Any]) -> Any:
+    image = torch.tensor(batch["encoder_input_image"]).permute(0, 3, 1, 2)
+    patches = picture(image / 127.5 - 1.0).last_hidden_state[:, 1:]
+    prompt = text.shared(torch.tensor(batch["encoder_input_tokens"]))
+    encoded = text.encoder(inputs_embeds=torch.cat([patches, prompt], dim=1))
+    newest = torch.zeros((len(patches), 1), dtype=torch.long)
+    cache, written = None, []
+    for _ in range(tokens):
+      answer = text(
+        encoder_outputs=encoded,
+        decoder_input_ids=newest,
+        past_key_values=cache,
+        use_cache=True,
+      )
+      cache = answer.past_key_values
+      logits = answer.logits[:, -1]
+      logits[:, EOS] = -1e9
+      newest = logits.argmax(-1, keepdim=True)
+      written.append(newest)
+    return torch.cat(written, dim=1).numpy()
+
+  return decode
+
+
+WORKERS: dict[str, Callable[[Size, int], Decode]] = {
+  "JAX": ours,
+  "PyTorch": theirs,
+}
+
+
+def work(name: str, size: Size, tokens: int) -> None:
+  """Decodes as many rows as each line of the input says; answers with JSON."""
+  # Libraries print too; the answers keep the output for themselves.
+  answers, sys.stdout = sys.stdout, sys.stderr
+  decode = WORKERS[name](size, tokens)
+  for line in sys.stdin:
+    rows, alone = map(int, line.split())
+    batch = features(size, rows)
+    start = time.perf_counter()
+    found = decode(batch)
+    answer: dict[str, Any] = {"seconds": time.perf_counter() - start}
+    if alone:
+      single = [
+        decode({k: x[i : i + 1] for k, x in batch.items()})[0]
+        for i in range(min(alone, rows))
+      ]
+      equal = [
+        np.array_equal(a, b) for a, b in zip(single, found, strict=False)
+      ]
+      answer |= {"equal": sum(equal), "checked": len(equal)}
+    print(json.dumps(answer), file=answers, flush=True)
+
+
+class Worker:
+  """A process with one of the models."""
+
+  def __init__(self, name: str, python: str, args: argparse.Namespace) -> None:
+    """Starts it; it builds its model at once."""
+    options = [f"--size={args.size}", f"--tokens={args.tokens}"]
+    self._process = subprocess.Popen(
+      [python, __file__, f"--worker={name}", *options],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+
+  def ask(self, rows: int, alone: int = 0) -> dict[str, Any]:
+    """Decodes once; see `work`.
+
+    Raises:
+      RuntimeError: the process has died; it said why on standard error.
+    """
+    process = self._process
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(f"{rows} {alone}\n")
+    process.stdin.flush()
+    line = process.stdout.readline()
+    if not line:
+      raise RuntimeError(f"{' '.join(map(str, process.args))} has died.")
+    return json.loads(line)
+
+  def close(self) -> None:
+    """Ends the process."""
+    assert self._process.stdin is not None
+    self._process.stdin.close()
+    self._process.wait()
+
+
+def measure(
+  workers: dict[str, Worker], sizes: list[int], args: argparse.Namespace
+) -> list[dict[str, Any]]:
+  """One row of numbers for each model and batch size."""
+  results = []
+  for rows in sizes:
+    first = {
+      name: worker.ask(rows)["seconds"] for name, worker in workers.items()
+    }
+    times: dict[str, list[float]] = {name: [] for name in workers}
+    for _ in range(args.rounds):
+      for name, worker in workers.items():
+        times[name].append(worker.ask(rows)["seconds"])
+    for name, measured in times.items():
+      median = float(np.median(measured))
+      results.append(
+        {
+          "model": name,
+          "batch_size": rows,
+          "seconds_per_word": median / rows,
+          "least_seconds_per_word": min(measured) / rows,
+          "ms_per_step": 1e3 * median / args.tokens,
+          "first_call_seconds": first[name],
+        }
+      )
+  return results
+
+
+def main() -> None:
+  """Measures and prints."""
+  args = parse_arguments()
+  if args.worker:
+    work(args.worker, SIZES[args.size], args.tokens)
+    return
+  sizes = [int(rows) for rows in args.batch_size.split(",")]
+  workers = {"JAX": Worker("JAX", sys.executable, args)}
+  if args.torch_python:
+    workers["PyTorch"] = Worker("PyTorch", args.torch_python, args)
+  results = measure(workers, sizes, args)
+  check = workers["JAX"].ask(max(sizes), CHECKED_ROWS)
+  for worker in workers.values():
+    worker.close()
+  if args.json:
+    summary = {"size": args.size, "tokens": args.tokens, "rounds": args.rounds}
+    print(json.dumps({**summary, **check, "results": results}, indent=2))
+    return
+  print(f"{args.size}, {args.tokens} tokens, median of {args.rounds}")
+  for row in results:
+    print(
+      f"{row['model']:<8} batch {row['batch_size']:>2}: "
+      f"{row['seconds_per_word']:.3f} s a word "
+      f"(least {row['least_seconds_per_word']:.3f}), "
+      f"{row['ms_per_step']:.1f} ms a step, first call "
+      f"{row['first_call_seconds']:.1f} s"
+    )
+  print(f"equal rows: {check['equal']} of {check['checked']}")
+
+
+if __name__ == "__main__":
+  main()
