@@ -78,11 +78,14 @@ RULES = {
     "jax flax numpy cv2 PIL gin",
     "doctr pytesseract",
   ),
-  # Of training only how axes fall on a mesh and what a run starts from.
+  # Of training only how axes fall on a mesh and what a run starts from; of data
+  # sets what a model card says of them.
   "interop": rule(
-    "ink text networks models inference training.mesh training.initial_weights",
+    "ink text networks models inference training.mesh training.initial_weights "
+    "rendering.images rendering.letterbox datasets.atomic datasets.registry "
+    "__version__",
     "jax flax numpy",
-    "tensorflow tensorflow_text orbax t5x safetensors torch",
+    "tensorflow tensorflow_text sentencepiece orbax t5x safetensors torch",
   ),
   "plots": rule("", "numpy", "matplotlib"),
 }

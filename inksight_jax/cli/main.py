@@ -11,12 +11,21 @@ import sys
 from collections.abc import Sequence
 
 from inksight_jax import __version__
-from inksight_jax.cli import data, doctor, evaluate, plan, predict, train
+from inksight_jax.cli import (
+  data,
+  doctor,
+  evaluate,
+  export,
+  plan,
+  predict,
+  train,
+)
 
 VERBS = {
   "train": train,
   "evaluate": evaluate,
   "predict": predict,
+  "export": export,
   "plan": plan,
   "data": data,
   "doctor": doctor,

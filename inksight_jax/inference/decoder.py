@@ -40,8 +40,28 @@ class Answer:
     return float(np.exp(self.log_probs.mean())) if len(self.tokens) else 0.0
 
 
+def compiled_size(count: int, largest: int) -> int:
+  """Rows of the program that answers `count` of them.
+
+  A handful of programs only: 1, 4, 16, ... rows, and full batches.
+  """
+  size = 1
+  while size < count:
+    size *= _SIZE_FACTOR
+  return min(size, largest)
+
+
 class Decoder:
-  """Compiles decoding once for each size of batch, and runs it."""
+  """Compiles decoding once for each size of batch, and runs it.
+
+  Attributes:
+    function: what is compiled and what exported files hold: (params, batch of
+      encoder features, key, (writes text, writes ink) bool[rows] each or None)
+      -> tokens int32[rows, length], log_probs float32[rows, length], lengths
+      int32[rows], as in `Answer`.
+    config: how to decode.
+    constrained: whether answers are held to what their task writes.
+  """
 
   def __init__(
     self,
@@ -74,7 +94,8 @@ class Decoder:
     grammar = None
     if constrained and vocabulary.ink is not None:
       grammar = InkGrammar(vocabulary.ink_offset, vocabulary.ink.canvas)
-    self._constrained = grammar is not None
+    self.config = config
+    self.constrained = grammar is not None
 
     def decode(
       params: Any,
@@ -95,6 +116,7 @@ class Decoder:
         decoded.lengths[:, 0],
       )
 
+    self.function = decode
     self._decode = jax.jit(decode)
 
   def answer(
@@ -124,16 +146,12 @@ class Decoder:
     return answers
 
   def _size(self, count: int) -> int:
-    """Rows of the program to run for `count` of them.
+    """`compiled_size`, or that of a program that is compiled already.
 
-    A handful of programs only: 1, 4, 16, ... rows, and full batches. One that
-    is compiled already serves fewer rows too, as the rest of many images after
-    full batches, unless they are so few that it would take much longer.
+    Such a one serves fewer rows too, as the rest of many images after full
+    batches, unless they are so few that it would take much longer.
     """
-    size = 1
-    while size < count:
-      size *= _SIZE_FACTOR
-    size = min(size, self._batch_size)
+    size = compiled_size(count, self._batch_size)
     fitting = [s for s in self._sizes if count <= s <= size * _SIZE_FACTOR]
     size = min(fitting, default=size)
     self._sizes.add(size)
@@ -159,7 +177,7 @@ class Decoder:
         tokens[row, : len(inputs[source])] = inputs[source]
       batch["encoder_input_tokens"] = tokens
     writes = None
-    if self._constrained:
+    if self.constrained:
       infos = [self._tasks.info(tasks[row]) for row in rows]
       writes = (
         np.array([info.writes_text for info in infos]),

@@ -55,6 +55,7 @@ class Predictor:
     tasks: sizes, prompts and vocabulary that the model was trained with.
     step: training step of the parameters.
     batch_size: largest number of images decoded together.
+    decoder: runs the model; the export lowers its `function`.
   """
 
   def __init__(
@@ -91,7 +92,7 @@ class Predictor:
     config = decode_config or model.decode_config
     if config is None:
       config = DecodeConfig(max_length=tasks.target_length)
-    self._decoder = Decoder(model, tasks, batch_size, config, constrained)
+    self.decoder = Decoder(model, tasks, batch_size, config, constrained)
 
     def score(params: Any, batch: dict[str, jax.Array]) -> Any:
       with partitioning.axis_rules(()):
@@ -239,7 +240,7 @@ class Predictor:
     Returns:
       One answer per image.
     """
-    return self._decoder.answer(self.params, images, inputs, tasks)
+    return self.decoder.answer(self.params, images, inputs, tasks)
 
   def score(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Teacher-forced clu metrics of a batch of model features."""

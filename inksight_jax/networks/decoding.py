@@ -17,6 +17,8 @@ PAD_ID = 0
 _IMPOSSIBLE = -1e9
 
 Cache = Any
+# A number, or the symbol that stands for it while a model is exported.
+Size = Any
 Step = Callable[[Array, Cache], tuple[Array, Cache]]
 LogitTransform = Callable[[Array, Array, Array], Array]
 
@@ -187,7 +189,7 @@ def decode(
   return _finish(hypotheses, config)
 
 
-def _start(batch: int, config: DecodeConfig) -> _Hypotheses:
+def _start(batch: Size, config: DecodeConfig) -> _Hypotheses:
   shape = (batch, config.num_decodes)
   total = jnp.zeros(shape, jnp.float32)
   if config.method == "beam":
@@ -218,7 +220,11 @@ def _append(
 ) -> _Hypotheses:
   """Writes one token per hypothesis."""
   done = hypotheses.done
-  chosen = jnp.take_along_axis(log_probs, tokens[..., None], axis=-1)[..., 0]
+  # Not `take_along_axis`, whose gather the StableHLO of TensorFlow 2.17 and
+  # 2.18 lacks: exported models run there.
+  ids = jnp.arange(log_probs.shape[-1])[None, None, :]
+  is_chosen = ids == tokens[..., None]
+  chosen = jnp.sum(jnp.where(is_chosen, log_probs, 0.0), axis=-1)
   return _Hypotheses(
     tokens=jax.lax.dynamic_update_slice_in_dim(
       hypotheses.tokens, tokens[..., None], index, axis=2

@@ -12,10 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inksight_jax.datasets.record import Record
-from inksight_jax.ink.normalize import Placement
 from inksight_jax.ink.types import Ink
 from inksight_jax.pipeline.examples import Example, Skip, text_ids
 from inksight_jax.pipeline.joined import Join
@@ -27,7 +25,6 @@ from inksight_jax.rendering.letterbox import (
   PADDINGS,
   Align,
   Padding,
-  letterbox,
 )
 from inksight_jax.rendering.warp import WarpConfig, warp
 from inksight_jax.text.codecs import EOS_ID
@@ -109,11 +106,10 @@ class ReadingTasks(TaskSet):
       for source in super().all_sources
     )
 
-  def fit(
-    self, image: NDArray[np.uint8]
-  ) -> tuple[NDArray[np.uint8], Placement]:
-    """The picture in its frame; see `letterbox`."""
-    return letterbox(image, self.image_size, self.padding, self.align)
+  @property
+  def fitting(self) -> tuple[Padding, Align]:
+    """As the fields say."""
+    return self.padding, self.align
 
   def build(
     self,

@@ -11,16 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inksight_jax.datasets.record import Record
-from inksight_jax.ink.normalize import Placement
 from inksight_jax.ink.types import Ink
 from inksight_jax.pipeline import examples
 from inksight_jax.pipeline.mixture import Source, tuples
 from inksight_jax.pipeline.task_set import TaskInfo, TaskSet
 from inksight_jax.rendering.augment import AugmentConfig
-from inksight_jax.rendering.letterbox import PADDINGS, Padding, letterbox
+from inksight_jax.rendering.letterbox import PADDINGS, Align, Padding
 from inksight_jax.text.vocabulary import Vocabulary
 
 # The prompts of InkSight (Mitrevski et al. 2025, arXiv 2402.05804) where they
@@ -133,11 +131,10 @@ class InkSightTasks(TaskSet):
     """(height, width) of the square picture, pixels."""
     return self.image_size, self.image_size
 
-  def fit(
-    self, image: NDArray[np.uint8]
-  ) -> tuple[NDArray[np.uint8], Placement]:
-    """The square of a picture; see `letterbox`."""
-    return letterbox(image, self.image_size, self.padding)
+  @property
+  def fitting(self) -> tuple[Padding, Align]:
+    """The picture lies in the middle of its square."""
+    return self.padding, "center"
 
   def build(
     self,

@@ -29,6 +29,7 @@ from inksight_jax.pipeline.mixture import (
   check_sources,
   tuples,
 )
+from inksight_jax.rendering.letterbox import Align, Padding, letterbox
 from inksight_jax.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -156,6 +157,11 @@ class TaskSet:
     """(height, width) of the pictures that the network sees, pixels."""
     raise NotImplementedError
 
+  @property
+  def fitting(self) -> tuple[Padding, Align]:
+    """How `letterbox` fits a picture to `image_shape`: padding, alignment."""
+    raise NotImplementedError
+
   def fit(
     self, image: NDArray[np.uint8]
   ) -> tuple[NDArray[np.uint8], Placement]:
@@ -167,7 +173,7 @@ class TaskSet:
     Returns:
       The picture, and the placement that maps pixels of `image` to its own.
     """
-    raise NotImplementedError
+    return letterbox(image, self.image_shape, *self.fitting)
 
   def build(
     self,

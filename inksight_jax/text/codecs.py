@@ -141,7 +141,7 @@ class SentencePieceCodec:
       ) from error
 
   @functools.cached_property
-  def _kept(self) -> list[int]:
+  def kept_pieces(self) -> list[int]:
     """Ids in the model's own numbering, by our id minus 3."""
     processor = self._processor
     special = {processor.pad_id(), processor.eos_id(), processor.unk_id()}
@@ -159,20 +159,21 @@ class SentencePieceCodec:
 
   @functools.cached_property
   def _id_of(self) -> dict[int, int]:
-    return {p: i + NUM_SPECIAL_IDS for i, p in enumerate(self._kept)}
+    return {p: i + NUM_SPECIAL_IDS for i, p in enumerate(self.kept_pieces)}
 
   @functools.cached_property
-  def _characters(self) -> str:
-    return "".join(map(self._processor.id_to_piece, self._kept))
+  def characters(self) -> str:
+    """The pieces, where all are single characters, in the order of ids."""
+    return "".join(map(self._processor.id_to_piece, self.kept_pieces))
 
   @functools.cached_property
   def _character_ids(self) -> dict[str, int]:
-    return {c: i + NUM_SPECIAL_IDS for i, c in enumerate(self._characters)}
+    return {c: i + NUM_SPECIAL_IDS for i, c in enumerate(self.characters)}
 
   @property
   def size(self) -> int:
     """Number of ids, specials included."""
-    return NUM_SPECIAL_IDS + len(self._kept)
+    return NUM_SPECIAL_IDS + len(self.kept_pieces)
 
   def encode(self, text: str) -> list[int]:
     """Ids of a text after the model's own normalisation; no EOS."""
@@ -187,7 +188,7 @@ class SentencePieceCodec:
   def decode(self, ids: Iterable[SupportsIndex]) -> str:
     """Text of ids; UNK reads as U+FFFD, ids outside the model are skipped."""
     if self.single_characters:
-      text = _join_characters(ids, self._characters)
+      text = _join_characters(ids, self.characters)
       return text.replace(_SPACE_PIECE, " ")
     # UNK splits the sequence, since the model would write it as " ⁇ ".
     runs: list[list[int]] = [[]]
@@ -195,7 +196,7 @@ class SentencePieceCodec:
       if i == UNK_ID:
         runs.append([])
       elif NUM_SPECIAL_IDS <= i < self.size:
-        runs[-1].append(self._kept[i - NUM_SPECIAL_IDS])
+        runs[-1].append(self.kept_pieces[i - NUM_SPECIAL_IDS])
     return REPLACEMENT.join(self._processor.decode(run) for run in runs)
 
   def to_config(self) -> dict[str, Any]:
