@@ -19,8 +19,8 @@ from inksight_jax.ink.normalize import fit_placement, random_placement
 from inksight_jax.ink.resample import resample
 from inksight_jax.ink.simplify import simplify
 from inksight_jax.ink.types import Ink
+from inksight_jax.pipeline.filters import lack
 from inksight_jax.pipeline.mixture import Source
-from inksight_jax.pipeline.records import lack
 from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.rendering.augment import (
   augment_ink,

@@ -16,9 +16,9 @@ import numpy as np
 from inksight_jax.datasets.record import Record
 from inksight_jax.ink.types import Ink
 from inksight_jax.pipeline.examples import Example, Skip, text_ids
+from inksight_jax.pipeline.filters import lack
 from inksight_jax.pipeline.joined import Join
 from inksight_jax.pipeline.mixture import Source, tuples
-from inksight_jax.pipeline.records import lack
 from inksight_jax.pipeline.task_set import TaskInfo, TaskSet
 from inksight_jax.rendering.letterbox import (
   ALIGNMENTS,

@@ -7,13 +7,12 @@ process however many batches draw from it. Imports no TensorFlow.
 
 from __future__ import annotations
 
-import collections
 import itertools
 import json
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,14 +30,14 @@ from inksight_jax.datasets.splits import SPLITS
 from inksight_jax.datasets.store import (
   StoreSplit,
   Traits,
-  image_size,
   is_store,
   read_store,
 )
 from inksight_jax.ink.types import Ink
+from inksight_jax.pipeline.filters import usable
 from inksight_jax.pipeline.joined import JoinedSplit, record_at
 from inksight_jax.pipeline.mixture import Component, Source
-from inksight_jax.pipeline.task_set import TaskInfo, TaskSet
+from inksight_jax.pipeline.task_set import TaskSet
 
 
 class MemorySplit(list[Record]):
@@ -109,12 +108,7 @@ class SourceRecords:
         return self._stores[split]
       if self._splits is None:
         splits = {name: MemorySplit() for name in SPLITS}
-        for name, record in load_splits(
-          self.source.name,
-          self.source.location,
-          self.report,
-          **self.source.options,
-        ):
+        for name, record in self._stream(self.report):
           splits[name].append(record)
         self._splits = splits
       return self._splits[split]
@@ -151,6 +145,52 @@ class SourceRecords:
     while block := list(itertools.islice(stream, size)):
       yield block
 
+  def all_blocks(
+    self, sizes: Mapping[str, int], reports: Mapping[str, SkipReport]
+  ) -> Iterator[tuple[str, Sequence[Record]]]:
+    """`blocks` of several splits, in one pass where the reader can.
+
+    Args:
+      sizes: records per run of each split.
+      reports: by split, count what the reader left out; of a reader that
+        deals writers to splits, and so meets all samples in one pass, each
+        counts the whole data set, as that of a store does.
+
+    Yields:
+      (split, run); the runs of one split in the order of `blocks`.
+    """
+    if not self._one_pass or len(sizes) == 1:
+      for split, size in sizes.items():
+        for block in self.blocks(split, size, reports[split]):
+          yield split, block
+      return
+    report = SkipReport()
+    waiting: dict[str, list[Record]] = {split: [] for split in sizes}
+    for split, record in self._stream(report):
+      if split not in sizes:
+        continue
+      waiting[split].append(record)
+      if len(waiting[split]) == sizes[split]:
+        yield split, waiting[split]
+        waiting[split] = []
+    for split, block in waiting.items():
+      if block:
+        yield split, block
+      reports[split].counts.update(report.counts)
+      reports[split].examples.update(report.examples)
+
+  @property
+  def _one_pass(self) -> bool:
+    """Whether one pass over what has not been read yet gives all splits."""
+    ready = self._store or self.source.join is not None
+    read = self._splits is not None
+    return not ready and not read and dataset_info(self.source.name).by_writer
+
+  def _stream(self, report: SkipReport | None) -> Iterator[tuple[str, Record]]:
+    """(split, record) of everything, as the reader meets it."""
+    source = self.source
+    return load_splits(source.name, source.location, report, **source.options)
+
   def pool(self, split: str, count: int) -> list[Ink]:
     """The first `count` inks of a split, for clutter around the words.
 
@@ -171,6 +211,18 @@ class SourceRecords:
     with_ink = np.flatnonzero(records.traits.strokes > 0)[:count]
     inks = (records[index].ink for index in with_ink.tolist())
     return [ink for ink in inks if ink]
+
+  def pools(self, splits: Sequence[str], count: int) -> dict[str, list[Ink]]:
+    """`pool` of several splits, in one pass where the reader can."""
+    if not count or not self._one_pass or len(splits) == 1:
+      return {split: self.pool(split, count) for split in splits}
+    found: dict[str, list[Ink]] = {split: [] for split in splits}
+    for split, record in self._stream(None):
+      if record.ink and split in found and len(found[split]) < count:
+        found[split].append(record.ink)
+        if all(len(inks) == count for inks in found.values()):
+          break
+    return found
 
 
 class Slice(Sequence[Record]):
@@ -245,84 +297,6 @@ def open_source(source: Source) -> SourceRecords:
   if found is None:
     found = _shared[key] = SourceRecords(source)
   return found
-
-
-Fails = NDArray[np.bool_] | bool
-
-
-def _conditions(
-  info: TaskInfo,
-  source: Source | None,
-  traits: Any,
-  needs: Callable[[Any], Fails],
-) -> Iterator[tuple[str, Fails]]:
-  """(reason, which fail), for one record or for arrays of them alike."""
-  if info.rendered:
-    yield "no ink", needs(traits.strokes < 0)
-    yield "empty ink", needs(traits.strokes == 0)
-  else:
-    yield "no image", needs(traits.height == 0)
-    if source is not None and source.aspect is not None:
-      low, high = source.aspect
-      # Products, not a quotient: the height may be 0.
-      yield (
-        f"aspect ratio outside {low:g} to {high:g}",
-        needs(
-          (traits.width <= low * traits.height)
-          | (traits.width >= high * traits.height)
-        ),
-      )
-    if source is not None and source.min_side:
-      yield (
-        f"side below {source.min_side} px",
-        needs(
-          (traits.width < source.min_side) | (traits.height < source.min_side)
-        ),
-      )
-  if info.needs_text:
-    yield "no text", needs(traits.has_text == 0)
-
-
-def lack(record: Record, info: TaskInfo, source: Source | None = None) -> str:
-  """Why a record serves a task not at all; empty where it may.
-
-  Args:
-    record: what a reader yielded.
-    info: row of the task.
-    source: whose filters to apply; none without it.
-  """
-  height, width = image_size(record)
-  traits = Traits(
-    np.int32(-1 if record.ink is None else len(record.ink)),  # pyright: ignore[reportArgumentType]
-    np.int32(height),  # pyright: ignore[reportArgumentType]
-    np.int32(width),  # pyright: ignore[reportArgumentType]
-    np.bool_(record.text),  # pyright: ignore[reportArgumentType]
-  )
-  for reason, fails in _conditions(info, source, traits, bool):
-    if fails:
-      return reason
-  return ""
-
-
-def usable(
-  traits: Traits, info: TaskInfo, source: Source | None = None
-) -> tuple[NDArray[np.int64], dict[str, int]]:
-  """Indices of the records that serve a task, and why the others do not.
-
-  Args:
-    traits: of the records of a split.
-    info: row of the task.
-    source: whose filters to apply; none without it.
-
-  Returns:
-    (ascending indices, number of records by reason).
-  """
-  kept = np.ones(len(traits.strokes), bool)
-  reasons: collections.Counter[str] = collections.Counter()
-  for reason, fails in _conditions(info, source, traits, np.asarray):
-    reasons[reason] += int(np.count_nonzero(kept & fails))
-    kept &= ~np.asarray(fails)
-  return np.flatnonzero(kept), {r: n for r, n in reasons.items() if n}
 
 
 class MixtureRecords:

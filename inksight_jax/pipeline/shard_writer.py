@@ -13,7 +13,7 @@ import functools
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -235,8 +235,9 @@ def write_shards(
     raise ValueError(f"`repeats` must be at least 1; got {repeats}.")
   _prepare(directory, spec, seed, repeats)
   pools = {
-    (source.key, split): open_source(source).pool(split, spec.pool_size)
-    for source, split in itertools.product(spec.all_sources, splits)
+    (source.key, split): pool
+    for source in spec.all_sources
+    for split, pool in open_source(source).pools(splits, spec.pool_size).items()
   }
   job = CacheJob(directory, spec, seed, repeats, pools)
   names = [component.name for component in spec.components]
@@ -278,34 +279,47 @@ def _run(
     pool = start_processes(workers, _remember, job)
     write = _write_in_worker
   try:
-    for source, split in itertools.product(job.spec.all_sources, splits):
-      pending: collections.deque = collections.deque()
-      components = [c for c in job.spec.components if c.source == source]
-      blocks = 0
-      unread = SkipReport()
-      for block in _blocks(job, source, split, unread):
-        for component in _unwritten(job, components, split, blocks):
-          future = pool.submit(write, component, split, blocks, block)
-          pending.append((f"{component.name}/{split}", future))
-        blocks += 1
-        # Bounded: reading may not run ahead of rendering into memory.
-        while len(pending) > 2 * workers:
-          name, future = pending.popleft()
-          progress(name, result_of(future))
-      for name, future in pending:
-        progress(name, result_of(future))
-      for component in components:
-        _write_report(job, component, split, blocks, unread)
+    for source in job.spec.all_sources:
+      _run_source(job, source, splits, pool, write, 2 * workers, progress)
   finally:
     pool.shutdown(cancel_futures=True)
 
 
-def _blocks(
-  job: CacheJob, source: Source, split: str, unread: SkipReport
-) -> Iterator[Sequence[Record]]:
-  """Runs of records, one per shard."""
-  size = records_per_shard(job.spec, job.split_repeats(split))
-  return open_source(source).blocks(split, size, unread)
+def _run_source(
+  job: CacheJob,
+  source: Source,
+  splits: Sequence[str],
+  pool: concurrent.futures.Executor,
+  write: Callable[..., int],
+  ahead: int,
+  progress: Callable[[str, int], None],
+) -> None:
+  """Writes the missing shards of one source, read once, and its reports.
+
+  Args:
+    ahead: blocks that may wait for a worker, because reading must not run
+      ahead of rendering into memory.
+  """
+  pending: collections.deque = collections.deque()
+  components = [c for c in job.spec.components if c.source == source]
+  sizes = {
+    split: records_per_shard(job.spec, job.split_repeats(split))
+    for split in splits
+  }
+  unread = {split: SkipReport() for split in splits}
+  blocks = dict.fromkeys(splits, 0)
+  for split, block in open_source(source).all_blocks(sizes, unread):
+    for component in _unwritten(job, components, split, blocks[split]):
+      future = pool.submit(write, component, split, blocks[split], block)
+      pending.append((f"{component.name}/{split}", future))
+    blocks[split] += 1
+    while len(pending) > ahead:
+      name, future = pending.popleft()
+      progress(name, result_of(future))
+  for name, future in pending:
+    progress(name, result_of(future))
+  for component, split in itertools.product(components, splits):
+    _write_report(job, component, split, blocks[split], unread[split])
 
 
 def _unwritten(

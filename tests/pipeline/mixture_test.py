@@ -18,13 +18,9 @@ from inksight_jax.ink.types import Ink
 from inksight_jax.pipeline import records as pipeline_records
 from inksight_jax.pipeline import shard_writer
 from inksight_jax.pipeline.batches import RecordBatches, ShardBatches
+from inksight_jax.pipeline.filters import lack, usable
 from inksight_jax.pipeline.mixture import Component, Source, component_rates
-from inksight_jax.pipeline.records import (
-  MixtureRecords,
-  lack,
-  open_source,
-  usable,
-)
+from inksight_jax.pipeline.records import MixtureRecords, open_source
 from inksight_jax.pipeline.shard_writer import write_shards
 from inksight_jax.pipeline.spec import TASK_PROMPTS, InkSightTasks, task_info
 from inksight_jax.rendering.augment import AugmentConfig

@@ -1,18 +1,22 @@
 """Tests of writing and reading array shards."""
 
+import dataclasses
 import filecmp
+import json
 import os
 import pathlib
 
 import numpy as np
 import pytest
 
+from inksight_jax.datasets.registry import DATASETS
+from inksight_jax.datasets.splits import ALL, in_split
 from inksight_jax.pipeline import shard_writer
 from inksight_jax.pipeline.examples import (
   build_example,
   example_rng,
 )
-from inksight_jax.pipeline.records import open_source
+from inksight_jax.pipeline.records import SourceRecords, open_source
 from inksight_jax.pipeline.shard_writer import write_shards
 from inksight_jax.pipeline.shards import ShardReader, read_report
 from inksight_jax.rendering.augment import AugmentConfig
@@ -117,6 +121,55 @@ def test_interrupted_and_resumed_is_byte_identical(
     (folder / "shard-00001.json").unlink()
   write_shards(parts, spec, SPLITS, repeats=2, workers=0)
   assert contents(parts) == contents(whole)
+
+
+def test_a_set_dealt_by_writer_is_read_once(
+  make_spec, records, tmp_path, monkeypatch
+):
+  """One pass for neighbours, one for shards; the same bytes as split by split.
+
+  In the reports, skips that nobody can assign to a split count for each.
+  """
+  everything = [record for split in records.values() for record in split]
+  passes = []
+
+  def read(
+    path, split, report=None, *, fractions=(0.5, 0.25, 0.25), split_seed=0
+  ):
+    passes.append(split)
+    for number, record in enumerate(everything):
+      record = dataclasses.replace(record, writer=f"writer {number % 12}")
+      if not in_split(record.writer, split, fractions, split_seed):
+        continue
+      if number % 9 == 4 and report is not None:
+        report.skip("smudged", record.id)
+      else:
+        yield record
+
+  info = dataclasses.replace(DATASETS["unit"], reader=read, by_writer=True)
+  monkeypatch.setitem(DATASETS, "unit", info)
+  spec = make_spec(rates={"derender": 1, "recognize_ink": 1})
+  names = ("train", "validation", "test")
+  once, thrice = tmp_path / "once", tmp_path / "thrice"
+  write_shards(once, spec, names, workers=0)
+  assert passes == [ALL, ALL]
+  monkeypatch.setattr(SourceRecords, "_one_pass", False)
+  write_shards(thrice, spec, names, workers=0)
+  assert passes[2:] == [*names, *names]
+  found, expected = contents(once), contents(thrice)
+  assert found.keys() == expected.keys()
+  shared, single = 0, 0
+  for name, data in expected.items():
+    if not name.endswith("report.json"):
+      assert found[name] == data, name
+      continue
+    report, known = json.loads(found[name]), json.loads(data)
+    assert report["examples"]
+    shared = report.pop("unread")["smudged"]["count"]
+    single += known.pop("unread").get("smudged", {"count": 0})["count"]
+    assert report == known
+  # Three splits, two tasks.
+  assert shared == single / 2 == sum(1 for i in range(36) if i % 9 == 4)
 
 
 def test_finished_shards_are_not_written_again(make_spec, records, tmp_path):
