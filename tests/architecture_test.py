@@ -87,6 +87,7 @@ RULES = {
     "jax flax numpy",
     "tensorflow tensorflow_text sentencepiece orbax t5x safetensors torch",
   ),
+  "serving": rule("inference rendering", "numpy"),
   "plots": rule("", "numpy", "matplotlib"),
 }
 # Shape words in signatures; needs nothing else of ours or others.

@@ -18,6 +18,7 @@ from inksight_jax.cli import (
   export,
   plan,
   predict,
+  serve,
   train,
 )
 
@@ -26,6 +27,7 @@ VERBS = {
   "evaluate": evaluate,
   "predict": predict,
   "export": export,
+  "serve": serve,
   "plan": plan,
   "data": data,
   "doctor": doctor,

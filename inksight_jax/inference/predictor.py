@@ -46,6 +46,23 @@ class Prepared:
   source: NDArray[np.uint8] | None = None
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Request:
+  """What is asked of one image; `Predictor.request` makes and checks it.
+
+  Attributes:
+    prepared: the image.
+    task: a task that the model was trained for.
+    text: what is written, where the task is told it.
+    inputs: ids of the prompt.
+  """
+
+  prepared: Prepared
+  task: str
+  text: str
+  inputs: Sequence[int]
+
+
 class Predictor:
   """Derenders and recognises images of single words.
 
@@ -216,12 +233,37 @@ class Predictor:
     """`predict` for images that `prepare` has read."""
     self.check_task(task)
     texts = self._texts(texts, task, len(prepared))
-    inputs = [self._inputs(task, text) for text in texts]
-    images = [p.image for p in prepared]
-    answers = self.answer(images, inputs, [task] * len(images))
+    return self.predict_requests(
+      [
+        self.request(image, task, text)
+        for image, text in zip(prepared, texts, strict=True)
+      ]
+    )
+
+  def request(self, prepared: Prepared, task: str, text: str = "") -> Request:
+    """Checks what is asked of one image.
+
+    Args:
+      prepared: as `prepare` made it.
+      task: a task that the model was trained for.
+      text: what is written, for `derender_with_text`.
+
+    Raises:
+      ValueError: the task is unknown or was not trained; the text is too long.
+    """
+    self.check_task(task)
+    return Request(prepared, task, text, self._inputs(task, text))
+
+  def predict_requests(self, requests: Sequence[Request]) -> list[Result]:
+    """Predicts images of any tasks, `batch_size` at a time."""
+    answers = self.answer(
+      [request.prepared.image for request in requests],
+      [request.inputs for request in requests],
+      [request.task for request in requests],
+    )
     return [
-      self._result(answer, image, task, text)
-      for answer, image, text in zip(answers, prepared, texts, strict=True)
+      self._result(answer, request.prepared, request.task, request.text)
+      for answer, request in zip(answers, requests, strict=True)
     ]
 
   def answer(

@@ -23,55 +23,68 @@ MAX_PIXELS = 80_000_000
 ImageLike = str | os.PathLike[str] | NDArray[Any] | Image.Image
 
 
-def read_image(source: ImageLike) -> NDArray[np.uint8]:
+def read_image(
+  source: ImageLike | bytes, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
   """Reads a picture as RGB.
 
   The camera's orientation (EXIF) is applied, transparency is laid on white,
   and of an animation the first frame is taken.
 
   Args:
-    source: a path; a Pillow image; or uint8[height, width], [height, width, 3]
-      RGB or [height, width, 4] RGBA.
+    source: a path; the bytes of a file; a Pillow image; or uint8[height,
+      width], [height, width, 3] RGB or [height, width, 4] RGBA.
+    max_pixels: of files and Pillow images.
 
   Returns:
     uint8[height, width, 3].
 
   Raises:
     ValueError: the file is absent, empty, cut off, no picture, or has more
-      than MAX_PIXELS pixels; the array is of another type or shape.
+      than `max_pixels` pixels; the array is of another type or shape.
   """
   if isinstance(source, np.ndarray):
     return _from_array(source)
   if isinstance(source, Image.Image):
-    return _to_rgb(source, "the image")
+    return _to_rgb(source, "the image", max_pixels)
+  if isinstance(source, bytes):
+    return _decode(io.BytesIO(source), "the file", max_pixels)
   path = os.fspath(source)
   if not os.path.isfile(path):
     kind = "a folder" if os.path.isdir(path) else "absent"
     raise ValueError(f"{path} is {kind}, not a picture.")
   if not os.path.getsize(path):
     raise ValueError(f"{path} is empty (0 bytes).")
+  return _decode(path, path, max_pixels)
+
+
+def _decode(
+  file: str | io.BytesIO, name: str, max_pixels: int
+) -> NDArray[np.uint8]:
   try:
     with warnings.catch_warnings():
       # Our own limit, checked below, has the clearer words; broken metadata is
       # no reason to refuse a picture.
       warnings.simplefilter("ignore")
-      with Image.open(path) as image:
-        return _to_rgb(image, path)
+      with Image.open(file) as image:
+        return _to_rgb(image, name, max_pixels)
   except UnidentifiedImageError as error:
     raise ValueError(
-      f"{path} is not a picture in a known format (JPEG, PNG, TIFF, WebP, ...)."
+      f"{name} is not a picture in a known format (JPEG, PNG, TIFF, WebP, ...)."
     ) from error
   except Image.DecompressionBombError as error:
-    raise ValueError(_too_large(path, str(error))) from error
+    raise ValueError(_too_large(name, str(error), max_pixels)) from error
   except (OSError, SyntaxError, EOFError) as error:
     # Pillow raises SyntaxError over a damaged PNG or TIFF.
-    raise ValueError(f"{path} is damaged or cut off: {error}.") from error
+    raise ValueError(f"{name} is damaged or cut off: {error}.") from error
 
 
-def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
+def _to_rgb(
+  image: Image.Image, name: str, max_pixels: int
+) -> NDArray[np.uint8]:
   width, height = image.size
-  if width * height > MAX_PIXELS:
-    raise ValueError(_too_large(name, f"{width} x {height}"))
+  if width * height > max_pixels:
+    raise ValueError(_too_large(name, f"{width} x {height}", max_pixels))
   image = ImageOps.exif_transpose(image)
   if image.mode.startswith("I") or image.mode == "F":
     # Scanners write 16 bits; Pillow's own conversion would clip, not scale.
@@ -114,9 +127,9 @@ def _on_white(image: Image.Image) -> Image.Image:
   return paper
 
 
-def _too_large(name: str, size: str) -> str:
+def _too_large(name: str, size: str, max_pixels: int) -> str:
   return (
-    f"{name} is too large: {size} pixels, {MAX_PIXELS // 10**6} megapixels at "
+    f"{name} is too large: {size} pixels, {max_pixels / 1e6:g} megapixels at "
     "most; crop or shrink it first."
   )
 

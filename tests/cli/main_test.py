@@ -8,7 +8,7 @@ import pytest
 from inksight_jax.cli import main as cli
 from inksight_jax.cli import predict
 
-VERBS = ["train", "evaluate", "predict", "data"]
+VERBS = ["train", "evaluate", "predict", "export", "serve", "data"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
