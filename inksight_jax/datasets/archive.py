@@ -16,6 +16,9 @@ from typing import Any, BinaryIO
 # this is a broken or hostile archive.
 MAX_MEMBER_BYTES = 128 * 2**20
 MAX_TOTAL_BYTES = 4 * 2**30
+# Pen data packed with xz takes a sixth; zeros take a thousandth and less.
+_MAX_RATIO = 40
+_SMALL_BYTES = 32 * 2**20
 
 
 class FolderFiles(Mapping[str, bytes]):
@@ -55,15 +58,24 @@ class FolderFiles(Mapping[str, bytes]):
 
 
 class _Ending:
-  """Reads from a stream and remembers its last bytes."""
+  """Reads from a stream, remembers its last bytes and stops at bombs."""
 
-  def __init__(self, stream: BinaryIO) -> None:
+  def __init__(self, stream: BinaryIO, path: pathlib.Path) -> None:
     self.stream = stream
     self.last = b""
+    self._path = path
+    self._room = max(_SMALL_BYTES, _MAX_RATIO * path.stat().st_size)
 
   def read(self, size: int) -> bytes:
     data = self.stream.read(size)
     self.last = (self.last + data)[-tarfile.BLOCKSIZE :]
+    self._room -= len(data)
+    if self._room < 0:
+      raise ValueError(
+        f"{self._path} unpacks to more than {_MAX_RATIO} times its size, as no "
+        "pen data does. Is this the right archive? If so, unpack it and give "
+        "the folder."
+      )
     return data
 
 
@@ -91,7 +103,7 @@ def _read_archive(
   files: dict[str, bytes] = {}
   total = 0
   with _open(path) as compressed:
-    stream: Any = _Ending(compressed)
+    stream: Any = _Ending(compressed, path)
     # Streamed once: seeking in an xz archive would decompress it per member.
     with tarfile.open(fileobj=stream, mode="r|") as archive:
       for member in archive:

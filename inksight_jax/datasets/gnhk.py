@@ -88,6 +88,7 @@ def _pages(
 ) -> Iterator[tuple[pathlib.Path, str, list[Any]]]:
   """(folder, picture's name, labels) of each picture."""
   for file in sorted(root.rglob("*.manifest")):
+    number = 0
     for number, line in read_lines(file):
       if not line.strip():
         continue
@@ -102,6 +103,8 @@ def _pages(
         continue
       # A manifest names pictures by a bucket of its maker.
       yield file.parent, name.rpartition("/")[2], labels
+    if not number:
+      report.skip("empty file", str(file))
   for file in sorted(root.rglob("*.json")):
     picture = next(
       (

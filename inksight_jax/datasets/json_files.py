@@ -176,7 +176,9 @@ def json_members(
       for name, _ in stream.members():
         yield name, stream.value()
       return
-    for name, _ in stream.members():
+    # A list has no keys, and walking through a long one takes its time.
+    pairs = stream.members() if stream.peek() != "[" else ()
+    for name, _ in pairs:
       if name != key:
         stream.skip()
         continue

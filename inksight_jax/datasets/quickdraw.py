@@ -176,6 +176,8 @@ def read_quickdraw(
     wanted = ", ".join(words) or "any word"
     raise ValueError(f"{path}: no .ndjson or .bin file of {wanted}.")
   for file in paths:
+    if not file.stat().st_size:
+      report.skip("empty file", file.name)
     read = _rows if file.suffix == ".ndjson" else _drawings
     for key, word, recognized, ink in read(file, report):
       identity = f"{word}/{key}"

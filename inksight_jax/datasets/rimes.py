@@ -212,6 +212,7 @@ def _words(pictures: Pictures, split: str) -> Iterator[Record]:
   if not path.is_file():
     raise ValueError(f"{path}: no such file; is this the RIMES word release?")
   seen: set[str] = set()
+  number = 0
   # Begins with a byte order mark, which `read_lines` drops.
   for number, line in read_lines(path):
     if not line.strip():
@@ -232,3 +233,5 @@ def _words(pictures: Pictures, split: str) -> Iterator[Record]:
       continue
     identity = f"{split}/{pathlib.PurePosixPath(reference).with_suffix('')}"
     yield Record(id=identity, source=SOURCE, text=text, image=image)
+  if not number:
+    report.skip("empty file", str(path))

@@ -283,6 +283,8 @@ class _Unipen:
         continue
       for reason, where in parsed.problems:
         self.report.skip(reason, where)
+      if not parsed.segments:
+        self.report.skip("index file without segments", name)
       for number, segment in enumerate(parsed.segments):
         key = (relative, segment.delineation, segment.label or "")
         if key in self.seen:

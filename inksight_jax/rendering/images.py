@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import warnings
 from typing import Any
 
@@ -74,8 +75,23 @@ def _decode(
     ) from error
   except Image.DecompressionBombError as error:
     raise ValueError(_too_large(name, str(error), max_pixels)) from error
-  except (OSError, SyntaxError, EOFError) as error:
-    # Pillow raises SyntaxError over a damaged PNG or TIFF.
+  except ValueError as error:
+    if name in str(error):
+      raise
+    # Pillow's own, over bombs in the metadata.
+    raise ValueError(f"{name} is damaged: {error}.") from error
+  except (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    struct.error,
+  ) as error:
+    # Pillow raises SyntaxError over a damaged PNG or TIFF, the others over
+    # sizes and counts that a damaged header declares.
     raise ValueError(f"{name} is damaged or cut off: {error}.") from error
 
 

@@ -23,11 +23,10 @@ def page(name: str, words: list[dict], orientation: str = "가로") -> str:
   )
 
 
-@pytest.fixture
-def aihub(tmp_path: pathlib.Path, draw) -> pathlib.Path:
+def write_aihub(root: pathlib.Path, draw) -> pathlib.Path:
   nfd = unicodedata.normalize("NFD", "간판_1.png")
-  draw(tmp_path / "[원천]Training/1.간판" / nfd, 100, 60)
-  labels = tmp_path / "[라벨]Training/1.간판"
+  draw(root / "[원천]Training/1.간판" / nfd, 100, 60)
+  labels = root / "[라벨]Training/1.간판"
   labels.mkdir(parents=True)
   words = [
     {"text": "약국", "bbox": [10, 20, 30, 12]},
@@ -39,11 +38,16 @@ def aihub(tmp_path: pathlib.Path, draw) -> pathlib.Path:
   ]
   (labels / "간판_1.json").write_text(page("간판_1.png", words), "utf-8")
   (labels / "b.json").write_text(page("../../../b.png", words[:1]), "utf-8")
-  draw(tmp_path / "[원천]Validation/2.책표지/s.png", 100, 60)
-  labels = tmp_path / "[라벨]Validation/2.책표지"
+  draw(root / "[원천]Validation/2.책표지/s.png", 100, 60)
+  labels = root / "[라벨]Validation/2.책표지"
   labels.mkdir(parents=True)
   (labels / "s.json").write_text(page("s.png", words[:1], "세로"), "utf-8")
-  return tmp_path
+  return root
+
+
+@pytest.fixture
+def aihub(tmp_path: pathlib.Path, draw) -> pathlib.Path:
+  return write_aihub(tmp_path, draw)
 
 
 def test_boxes_are_cut_out(aihub: pathlib.Path):

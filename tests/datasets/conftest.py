@@ -110,25 +110,25 @@ def unipen_archive(shared_data: pathlib.Path) -> pathlib.Path:
   return path
 
 
+def write_picture(path: pathlib.Path, width: int, height: int) -> np.ndarray:
+  """Writes a picture whose pixel (x, y) is (x, y, 100); returns it as RGB."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  picture = np.full((height, width, 3), 100, np.uint8)
+  picture[:, :, 0] = np.arange(width) % 256
+  picture[:, :, 1] = np.arange(height)[:, None] % 256
+  assert cv2.imwrite(str(path), picture[:, :, ::-1])
+  return picture
+
+
 @pytest.fixture
 def draw() -> Callable[..., np.ndarray]:
-  """Writes a picture whose pixel (x, y) is (x, y, 100); returns it as RGB."""
-
-  def write(path: pathlib.Path, width: int, height: int) -> np.ndarray:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture = np.full((height, width, 3), 100, np.uint8)
-    picture[:, :, 0] = np.arange(width) % 256
-    picture[:, :, 1] = np.arange(height)[:, None] % 256
-    assert cv2.imwrite(str(path), picture[:, :, ::-1])
-    return picture
-
-  return write
+  """Writes a picture, see `write_picture`."""
+  return write_picture
 
 
-@pytest.fixture
-def huge_png() -> bytes:
-  """A PNG that declares 50,000 x 50,000 pixels and has none."""
-  header = b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+def declared_png(width: int, height: int) -> bytes:
+  """A PNG that declares a size and has no pixels."""
+  header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
   chunks = [header, b"IDAT" + zlib.compress(b""), b"IEND"]
   return b"\x89PNG\r\n\x1a\n" + b"".join(
     struct.pack(">I", len(chunk) - 4)
@@ -136,6 +136,12 @@ def huge_png() -> bytes:
     + struct.pack(">I", zlib.crc32(chunk))
     for chunk in chunks
   )
+
+
+@pytest.fixture
+def huge_png() -> bytes:
+  """A PNG that declares 50,000 x 50,000 pixels and has none."""
+  return declared_png(50_000, 50_000)
 
 
 def _status(key: str) -> int:
@@ -182,30 +188,31 @@ def write_files(tmp_path: pathlib.Path) -> Callable[..., pathlib.Path]:
   return write
 
 
+def damaged_xml(good: str) -> dict[str, bytes]:
+  """Damages a good document in the ways in which strangers do."""
+  rest = good.partition("<")[2]
+  name = rest.split(">")[0].split()[0]
+  levels = "".join(
+    f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 12)
+  )
+  bomb = f'<!DOCTYPE {name} [<!ENTITY e0 "1 2,">{levels}]>'
+  start, end = good[: good.index(">") + 1], good[good.rindex("</") :]
+  return {
+    "truncated": good.encode()[: len(good) // 2],
+    "empty": b"",
+    "binary": bytes(range(256)) * 4000,
+    "bomb": f"{bomb}{start}&e11;{end}".encode(),
+    "external": (
+      f'<!DOCTYPE {name} [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+      f"{start}&x;{end}"
+    ).encode(),
+    "encoding": start.encode() + "caf\xe9".encode("latin-1") + end.encode(),
+    "deep": (start + "<g>" * 100_000 + "</g>" * 100_000 + end).encode(),
+    "flood": (start + "<g/>" * 2_000_000 + end).encode(),
+  }
+
+
 @pytest.fixture
 def hostile_xml() -> Callable[[str], dict[str, bytes]]:
-  """Damages a good document in the ways in which strangers do."""
-
-  def damage(good: str) -> dict[str, bytes]:
-    rest = good.partition("<")[2]
-    name = rest.split(">")[0].split()[0]
-    levels = "".join(
-      f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 12)
-    )
-    bomb = f'<!DOCTYPE {name} [<!ENTITY e0 "1 2,">{levels}]>'
-    start, end = good[: good.index(">") + 1], good[good.rindex("</") :]
-    return {
-      "truncated": good.encode()[: len(good) // 2],
-      "empty": b"",
-      "binary": bytes(range(256)) * 4000,
-      "bomb": f"{bomb}{start}&e11;{end}".encode(),
-      "external": (
-        f'<!DOCTYPE {name} [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
-        f"{start}&x;{end}"
-      ).encode(),
-      "encoding": start.encode() + "caf\xe9".encode("latin-1") + end.encode(),
-      "deep": (start + "<g>" * 100_000 + "</g>" * 100_000 + end).encode(),
-      "flood": (start + "<g/>" * 2_000_000 + end).encode(),
-    }
-
-  return damage
+  """Damages a document, see `damaged_xml`."""
+  return damaged_xml

@@ -16,9 +16,8 @@ def corners(x: int, y: int, width: int, height: int) -> list[dict]:
   return [{"x": px, "y": py} for px, py in points]
 
 
-@pytest.fixture
-def gnhk(tmp_path: pathlib.Path, draw) -> pathlib.Path:
-  folder = tmp_path / "test_data" / "test"
+def write_gnhk(root: pathlib.Path, draw) -> pathlib.Path:
+  folder = root / "test_data" / "test"
   draw(folder / "a_001.png", 120, 80)
   row = {
     "source-ref": "s3://bucket/a_001.png",
@@ -32,7 +31,7 @@ def gnhk(tmp_path: pathlib.Path, draw) -> pathlib.Path:
     },
   }
   (folder / "test.manifest").write_text(json.dumps(row) + "\n\n{\n", "utf-8")
-  folder = tmp_path / "train_data"
+  folder = root / "train_data"
   draw(folder / "b_002.png", 120, 80)
   four = dict(
     zip(
@@ -47,7 +46,12 @@ def gnhk(tmp_path: pathlib.Path, draw) -> pathlib.Path:
     {"text": "%math%", "polygon": four, "line_idx": 1, "type": "H"},
   ]
   (folder / "b_002.json").write_text(json.dumps(labels))
-  return tmp_path
+  return root
+
+
+@pytest.fixture
+def gnhk(tmp_path: pathlib.Path, draw) -> pathlib.Path:
+  return write_gnhk(tmp_path, draw)
 
 
 def test_manifest_and_json_beside_the_picture(gnhk: pathlib.Path):

@@ -24,11 +24,10 @@ def word(text: str, x: int, **other: object) -> dict:
   }
 
 
-@pytest.fixture
-def hiertext(tmp_path: pathlib.Path, draw) -> pathlib.Path:
-  draw(tmp_path / "validation" / f"{ID}.png", 200, 100)
+def write_hiertext(root: pathlib.Path, draw) -> pathlib.Path:
+  draw(root / "validation" / f"{ID}.png", 200, 100)
   # The set has JPEG files; these pixels must survive to be compared.
-  (tmp_path / f"validation/{ID}.png").rename(tmp_path / f"validation/{ID}.jpg")
+  (root / f"validation/{ID}.png").rename(root / f"validation/{ID}.jpg")
   upwards = [[60, 90], [60, 40], [75, 40], [75, 90]]
   words = [
     word("buy", 10),
@@ -59,11 +58,16 @@ def hiertext(tmp_path: pathlib.Path, draw) -> pathlib.Path:
       {"image_id": ID, "paragraphs": []},
     ],
   }
-  (tmp_path / "gt").mkdir()
-  (tmp_path / "gt" / "validation.jsonl.gz").write_bytes(
+  (root / "gt").mkdir()
+  (root / "gt" / "validation.jsonl.gz").write_bytes(
     gzip.compress(json.dumps(gt).encode())
   )
-  return tmp_path
+  return root
+
+
+@pytest.fixture
+def hiertext(tmp_path: pathlib.Path, draw) -> pathlib.Path:
+  return write_hiertext(tmp_path, draw)
 
 
 def test_handwritten_legible_words(hiertext: pathlib.Path):

@@ -55,9 +55,7 @@ XML = """<?xml version="1.0" encoding="ISO-8859-1"?>
 """
 
 
-@pytest.fixture
-def iam(tmp_path: pathlib.Path, draw) -> pathlib.Path:
-  root = tmp_path / "iam"
+def write_iam(root: pathlib.Path, draw) -> pathlib.Path:
   (root / "ascii").mkdir(parents=True)
   for name, text in (("words", WORDS), ("lines", LINES), ("forms", FORMS)):
     (root / "ascii" / f"{name}.txt").write_text(text)
@@ -77,6 +75,11 @@ def iam(tmp_path: pathlib.Path, draw) -> pathlib.Path:
   for name, forms in (("train", "q01-004k\n"), ("test", "r06-022\n")):
     (root / "splits" / f"{name}.uttlist").write_text(forms)
   return root
+
+
+@pytest.fixture
+def iam(tmp_path: pathlib.Path, draw) -> pathlib.Path:
+  return write_iam(tmp_path / "iam", draw)
 
 
 def texts(records: list[Record]) -> dict[str, str]:

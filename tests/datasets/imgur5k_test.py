@@ -37,14 +37,13 @@ def annotations(
   )
 
 
-@pytest.fixture
-def imgur(tmp_path: pathlib.Path) -> pathlib.Path:
+def write_imgur(root: pathlib.Path) -> pathlib.Path:
   """One page with a word that rises at 30 degrees: a red bar, its start green.
 
   Drawn by OpenCV from end to end, not through our geometry.
   """
-  (tmp_path / "images").mkdir()
-  (tmp_path / "dataset_info").mkdir()
+  (root / "images").mkdir()
+  (root / "dataset_info").mkdir()
   page = np.full((300, 400, 3), 255, np.uint8)
   step = np.array([math.cos(math.pi / 6), -math.sin(math.pi / 6)])  # rising
   start, end = (
@@ -55,10 +54,10 @@ def imgur(tmp_path: pathlib.Path) -> pathlib.Path:
   cv2.line(page, to_point(start), to_point(end), (0, 0, 255), 9)
   cv2.circle(page, to_point(start), 8, (0, 255, 0), -1)
   for name in ("aaa", "bbb", "ccc"):
-    cv2.imwrite(str(tmp_path / f"images/{name}.jpg"), page)
-  md5 = hashlib.md5((tmp_path / "images/aaa.jpg").read_bytes()).hexdigest()
+    cv2.imwrite(str(root / f"images/{name}.jpg"), page)
+  md5 = hashlib.md5((root / "images/aaa.jpg").read_bytes()).hexdigest()
   box = "[200.0, 150.0, 136.0, 24.0, 30.0]"
-  info = tmp_path / "dataset_info"
+  info = root / "dataset_info"
   (info / "imgur5k_annotations_train.json").write_text(
     annotations(
       {"aaa": md5, "bbb": "0" * 32, "ccc": md5, "ddd": md5},
@@ -81,7 +80,12 @@ def imgur(tmp_path: pathlib.Path) -> pathlib.Path:
   (info / "imgur5k_annotations_test.json").write_text(annotations({}, {}))
   for name, pages in (("train", "aaa\nbbb\nccc\nddd\naaa\n"), ("val", "ccc\n")):
     (info / f"{name}_index_ids.lst").write_text(pages)
-  return tmp_path
+  return root
+
+
+@pytest.fixture
+def imgur(tmp_path: pathlib.Path) -> pathlib.Path:
+  return write_imgur(tmp_path)
 
 
 def test_a_rising_word_is_set_upright(imgur: pathlib.Path):

@@ -15,22 +15,26 @@ def idx(sizes: tuple[int, ...], data: bytes, kind: int = 8) -> bytes:
   return header + b"".join(s.to_bytes(4, "big") for s in sizes) + data
 
 
-@pytest.fixture
-def mnist(tmp_path: pathlib.Path) -> pathlib.Path:
+def write_mnist(root: pathlib.Path) -> pathlib.Path:
   pictures = np.arange(7 * 6, dtype=np.uint8)
-  (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(
+  (root / "train-images-idx3-ubyte.gz").write_bytes(
     gzip.compress(idx((7, 2, 3), pictures.tobytes()))
   )
-  (tmp_path / "train-labels-idx1-ubyte").write_bytes(
+  (root / "train-labels-idx1-ubyte").write_bytes(
     idx((7,), bytes([5, 0, 4, 1, 9, 2, 1]))
   )
-  (tmp_path / "t10k-images-idx3-ubyte").write_bytes(
+  (root / "t10k-images-idx3-ubyte").write_bytes(
     idx((1, 2, 3), bytes(range(100, 106)))
   )
-  (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(
+  (root / "t10k-labels-idx1-ubyte.gz").write_bytes(
     gzip.compress(idx((1,), b"\x07"))
   )
-  return tmp_path
+  return root
+
+
+@pytest.fixture
+def mnist(tmp_path: pathlib.Path) -> pathlib.Path:
+  return write_mnist(tmp_path)
 
 
 def test_digits_and_splits(mnist: pathlib.Path):

@@ -77,14 +77,18 @@ def alto(unit: str = "pixel", image: str = "scan.png") -> str:
   return ALTO.replace("UNIT", unit).replace("IMAGE", image)
 
 
+def write_export(root: pathlib.Path, draw) -> pathlib.Path:
+  """As Transkribus writes it: pictures above the folder `page`."""
+  draw(root / "doc" / "scan 1.png", 200, 100)
+  (root / "doc" / "page").mkdir()
+  (root / "doc" / "page" / "scan 1.xml").write_text(page(), "utf-8")
+  (root / "doc" / "mets.xml").write_text("<mets/>")
+  return root
+
+
 @pytest.fixture
 def export(tmp_path: pathlib.Path, draw) -> pathlib.Path:
-  """As Transkribus writes it: pictures above the folder `page`."""
-  draw(tmp_path / "doc" / "scan 1.png", 200, 100)
-  (tmp_path / "doc" / "page").mkdir()
-  (tmp_path / "doc" / "page" / "scan 1.xml").write_text(page(), "utf-8")
-  (tmp_path / "doc" / "mets.xml").write_text("<mets/>")
-  return tmp_path
+  return write_export(tmp_path, draw)
 
 
 @pytest.mark.parametrize("year", YEARS)

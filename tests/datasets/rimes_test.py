@@ -32,16 +32,20 @@ TEST = """<DocumentList><SinglePage FileName="images/eval2011-0.png"><Paragraph
 </SinglePage></DocumentList>"""
 
 
+def write_rimes(root: pathlib.Path, draw) -> pathlib.Path:
+  (root / "training_2011.xml").write_text(TRAIN, "utf-8")
+  (root / "eval_2011_annotated.xml").write_text(TEST, "utf-8")
+  for page in ("train2011-10", "train2011-7", "train2011-8", "eval2011-0"):
+    draw(root / f"images_gray/{page}.png", 100, 60)
+  return root
+
+
 @pytest.fixture
 def data(
   tmp_path: pathlib.Path, draw, monkeypatch: pytest.MonkeyPatch
 ) -> pathlib.Path:
   monkeypatch.setattr(rimes, "VALIDATION_PAGES", 1)
-  (tmp_path / "training_2011.xml").write_text(TRAIN, "utf-8")
-  (tmp_path / "eval_2011_annotated.xml").write_text(TEST, "utf-8")
-  for page in ("train2011-10", "train2011-7", "train2011-8", "eval2011-0"):
-    draw(tmp_path / f"images_gray/{page}.png", 100, 60)
-  return tmp_path
+  return write_rimes(tmp_path, draw)
 
 
 def test_lines_are_clamped_and_clean(data: pathlib.Path):
