@@ -165,7 +165,7 @@ def judge(
     elif found.counts["records"] < clean.counts["records"]:
       # A list of rows that ends early is a shorter list, and a row with an
       # unknown word a comment; other formats can tell.
-      silent = plain and what.startswith(("cut", "altered"))
+      silent = plain and what.startswith(("empty", "cut", "altered"))
       kind = "shorter" if silent else "left out without a word"
   if kind in FINE:
     if found.seconds > LIMIT_S:

@@ -28,6 +28,10 @@ _NO_TEXT = frozenset({"%math%", "%SC%", "%NA%"})
 _CORNERS = ("x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3")
 
 
+# A photo of notes has some hundred.
+_MAX_WORDS = 10_000
+
+
 def read_gnhk(
   path: str | pathlib.Path,
   report: SkipReport | None = None,
@@ -121,8 +125,9 @@ def _pages(
     except ValueError as error:
       report.skip("unreadable labels", str(error))
       labels = []
-    if not isinstance(labels, list):
-      report.skip("unreadable labels", f"{file}: not a list")
+    if not isinstance(labels, list) or len(labels) > _MAX_WORDS:
+      problem = f"no list of at most {_MAX_WORDS} words"
+      report.skip("unreadable labels", f"{file}: {problem}")
       labels = []
     yield file.parent, picture.name, labels
 
