@@ -51,11 +51,15 @@ def test_a_recipe_builds_a_model_that_fits_its_tasks(path: pathlib.Path):
     )
   )
   params = variables["params"]
-  tables = {**params.get("decoder", {}), **params}
+  tables = {
+    **params.get("decoder", {}),
+    **params.get("recognizer", {}),
+    **params,
+  }
   if "token_embedder" in tables:
     rows = tables["token_embedder"]["embedding"].shape[0]
   else:
-    rows = params["logits_dense"]["kernel"].shape[1]
+    rows = tables["logits_dense"]["kernel"].shape[1]
   assert vocabulary.size <= rows
   limit = recipe.resolve("VOCAB_SIZE", None)
   assert rows == limit or rows < vocabulary.size + 128

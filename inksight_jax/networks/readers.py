@@ -8,7 +8,7 @@ import dataclasses
 
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Num
 
 from inksight_jax.networks import attention, layers, vit
 
@@ -53,7 +53,7 @@ class FrameReader(nn.Module):
   @nn.compact
   def __call__(
     self,
-    encoder_input_image: UInt8[Array, "batch height width channels"],
+    encoder_input_image: Num[Array, "batch height width channels"],
     *,
     enable_dropout: bool = False,
   ) -> Float[Array, "batch frames vocab"]:
@@ -83,7 +83,7 @@ class ParallelReader(nn.Module):
   @nn.compact
   def __call__(
     self,
-    encoder_input_image: UInt8[Array, "batch height width channels"],
+    encoder_input_image: Num[Array, "batch height width channels"],
     *,
     enable_dropout: bool = False,
   ) -> Float[Array, "batch length vocab"]:

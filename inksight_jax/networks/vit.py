@@ -9,7 +9,7 @@ import dataclasses
 
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Num
 
 from inksight_jax.networks import attention, layers, positions, stems
 
@@ -127,7 +127,7 @@ def vit_config(size: str, **changes: object) -> ViTConfig:
 
 
 def scale_image(
-  image: UInt8[Array, "batch height width channels"], dtype: str
+  image: Num[Array, "batch height width channels"], dtype: str
 ) -> Float[Array, "batch height width channels"]:
   """Maps 0..255 to -1..1, as the published ViT weights expect."""
   return image.astype(dtype) / 127.5 - 1.0
@@ -146,7 +146,7 @@ class ViT(nn.Module):
   @nn.compact
   def __call__(
     self,
-    image: UInt8[Array, "batch height width channels"],
+    image: Num[Array, "batch height width channels"],
     *,
     deterministic: bool = True,
   ) -> Float[Array, "batch patches embed"]:

@@ -233,6 +233,44 @@ def freeze(
   )
 
 
+def by_network(
+  optimizers: Mapping[str, optax.GradientTransformation],
+) -> optax.GradientTransformation:
+  """Gives each network of a model its own optimiser.
+
+  Args:
+    optimizers: by the name of a top-level module of the parameters.
+
+  Returns:
+    The optimiser.
+
+  Raises:
+    ValueError: at initialisation, when a module has none, or a name no module.
+  """
+
+  def labels(params: Any) -> Any:
+    if set(params) != set(optimizers):
+      raise ValueError(
+        f"by_network has optimisers for {', '.join(sorted(optimizers))}; the "
+        f"top-level modules are {', '.join(sorted(params))}."
+      )
+    return jax.tree_util.tree_map_with_path(
+      lambda path, _: _names(path)[0], params
+    )
+
+  # Annotated with any hashable label, which a mapping of names is not.
+  return optax.multi_transform({**optimizers}, labels)
+
+
+def follow(decay: float = 0.999) -> optax.GradientTransformation:
+  """Moves parameters by 1 - decay against their gradient.
+
+  Where the gradient is their distance from others, they become the exponential
+  moving average of those.
+  """
+  return optax.sgd(1.0 - decay)
+
+
 def learning_rate_of(opt_state: Any) -> jax.Array | None:
   """The rate of the last update, where `scale_by_schedule` recorded one."""
   states = jax.tree.leaves(

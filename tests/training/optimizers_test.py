@@ -126,3 +126,16 @@ def test_constant_schedules():
   assert float(optimizers.warmup_constant(0.3, 3)(0)) == pytest.approx(0.1)
   with pytest.raises(ValueError, match="warm-up must end"):
     optimizers.warmup_cosine(1.0, 11, 10)
+
+
+def test_each_network_has_its_own_optimiser():
+  params = {"one": {"w": jnp.ones(2)}, "other": {"w": jnp.ones(3)}}
+  gradients = jax.tree.map(lambda x: 2.0 * x, params)
+  optimizer = optimizers.by_network(
+    {"one": optax.sgd(0.5), "other": optimizers.follow(0.9)}
+  )
+  updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+  np.testing.assert_allclose(updates["one"]["w"], [-1.0] * 2)
+  np.testing.assert_allclose(updates["other"]["w"], [-0.2] * 3, rtol=1e-6)
+  with pytest.raises(ValueError, match="has optimisers for one; the"):
+    optimizers.by_network({"one": optax.sgd(0.5)}).init(params)

@@ -1,0 +1,231 @@
+"""The objective of the handwriting GAN: who learns from what."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from inksight_jax.models import handwriting_gan
+from inksight_jax.networks import readers, vit, word_gan
+from inksight_jax.training import optimizers, state, step
+
+VOCAB, BLANK = 8, 7
+
+
+def make_model(**changes) -> handwriting_gan.HandwritingGAN:
+  reader = readers.ReaderConfig(
+    vit.ViTConfig(
+      image_size=(8, 24),
+      patch_size=(8, 2),
+      width=16,
+      depth=0,
+      num_heads=2,
+      stem="conv",
+      position="sincos2d",
+      channels=1,
+    ),
+    vocab_size=VOCAB,
+    num_heads=2,
+  )
+  module = word_gan.WordGAN(
+    word_gan.WordGANConfig(
+      vocab_size=VOCAB,
+      characters=3,
+      height=8,
+      character_width=8,
+      reader=reader,
+      widths=(8, 8),
+      critic_widths=(8, 8),
+      style_dim=6,
+    )
+  )
+  return handwriting_gan.HandwritingGAN(module, blank_id=BLANK, **changes)
+
+
+@pytest.fixture(scope="module")
+def batch():
+  rng = np.random.default_rng(0)
+  return {
+    "encoder_input_image": rng.integers(0, 256, (4, 8, 24, 3)).astype(np.uint8),
+    "decoder_target_tokens": np.array(
+      [[2, 3, 4, 1], [5, 1, 0, 0], [6, 6, 1, 0], [3, 2, 1, 0]], np.int32
+    ),
+  }
+
+
+@pytest.fixture(scope="module")
+def params(batch):
+  shapes = {name: value.shape for name, value in batch.items()}
+  return make_model().get_initial_variables(jax.random.key(0), shapes)["params"]
+
+
+@pytest.fixture(scope="module")
+def gradients():
+  """(balance, parameters, batch, normaliser) to gradients; compiles twice."""
+
+  @functools.cache
+  def compiled(balance):
+    model = make_model(balance=balance, shift=0)
+    return jax.jit(
+      jax.grad(lambda p, b, n: model.loss_fn(p, b, None, jnp.float32(n))[0])
+    )
+
+  return lambda balance, params, batch, normalizer=4: compiled(balance)(
+    params, batch, normalizer
+  )
+
+
+def test_balance_gives_legibility_its_share():
+  rng = np.random.default_rng(1)
+  adversarial = jnp.asarray(rng.normal(2.0, 0.03, (4, 8, 24, 1)), jnp.float32)
+  legibility = jnp.asarray(rng.normal(-1.0, 70.0, (4, 8, 24, 1)), jnp.float32)
+  for share in (0.1, 1.0, 10.0):
+    ratio = handwriting_gan.balance_ratio(adversarial, legibility, share)
+    assert float(
+      np.std(ratio * legibility) / np.std(adversarial)
+    ) == pytest.approx(share, rel=0.01)
+  assert handwriting_gan.balance_ratio(adversarial, legibility, None) == 1.0
+
+
+def test_the_generator_learns_from_both_judges(params, batch, gradients):
+  """Without balance: the gradient of the plain sum of its two losses."""
+  model = make_model(balance=None, shift=0)
+  found = gradients(None, params, batch)["generator"]
+  tokens = jnp.asarray(batch["decoder_target_tokens"])
+  key = jax.random.split(jax.random.key(0), 4)[0]
+  style = jax.random.normal(key, (4, 6))
+
+  def loss(generator):
+    p = {"params": dict(params, generator=generator)}
+
+    def apply(*args, method):
+      return jnp.asarray(model.module.apply(p, *args, method=method))
+
+    fake = apply(tokens, style, method="generate")
+    scores = apply(fake, method="judge")
+    logits = apply(fake, method="read")
+    padding = (tokens <= 1).astype(jnp.float32)
+    unread = optax.ctc_loss(
+      logits, jnp.zeros(logits.shape[:2]), tokens, padding, blank_id=BLANK
+    )
+    return jnp.mean(unread) - jnp.mean(scores)
+
+  expected = jax.jit(jax.grad(loss))(params["generator"])
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
+    dict(found),
+    dict(expected),
+  )
+
+
+def test_the_recogniser_learns_from_real_pictures_alone(
+  params, batch, gradients
+):
+  found = gradients(1.0, params, batch)["recognizer"]
+  other = dict(
+    params, generator=jax.tree.map(lambda x: 2.0 * x, params["generator"])
+  )
+  again = gradients(1.0, other, batch)["recognizer"]
+  jax.tree.map(np.testing.assert_array_equal, found, again)
+  assert optax.tree.norm(found) > 0
+
+
+def test_the_discriminator_does_not_care_for_legibility(
+  params, batch, gradients
+):
+  one = gradients(None, params, batch)
+  other = gradients(1.0, params, batch)
+  for name in ("discriminator", "recognizer", "generator_average"):
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+      dict(one[name]),
+      dict(other[name]),
+    )
+  assert optax.tree.norm(one["discriminator"]) > 0
+  difference = jax.tree.map(jnp.subtract, one["generator"], other["generator"])
+  assert optax.tree.norm(difference) > 0
+
+
+def test_a_part_of_a_batch_weighs_its_share(params, batch, gradients):
+  """Four of eight pictures: half of each gradient, that of the average too."""
+  whole = gradients(1.0, params, batch)
+  half = gradients(1.0, params, batch, 8)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, 2 * b, rtol=1e-4, atol=1e-6),
+    dict(whole),
+    dict(half),
+  )
+
+
+def test_the_penalty_is_the_squared_slope(params, batch):
+  model = make_model()
+  real = word_gan.to_grey(jnp.asarray(batch["encoder_input_image"]))
+  found = float(model._gradient_penalty(params, real))
+
+  def judge(picture):
+    return model.module.apply(
+      {"params": params}, picture[None], method="judge"
+    )[0]
+
+  slope_of = jax.jit(jax.grad(judge))
+  slopes = [np.asarray(slope_of(picture)) for picture in real]
+  assert found == pytest.approx(
+    np.mean([np.sum(slope**2) for slope in slopes]), rel=1e-4
+  )
+
+
+def test_shifts_move_pictures_as_wholes():
+  picture = np.arange(2 * 6 * 9, dtype=np.float32).reshape(2, 6, 9, 1)
+  moved = np.asarray(
+    handwriting_gan.move(jnp.asarray(picture), jax.random.key(4), 2)
+  )
+  for before, after in zip(picture, moved, strict=True):
+    shifted = [
+      np.pad(before, ((3, 3), (3, 3), (0, 0)), mode="edge")[
+        3 - down : 9 - down, 3 - right : 12 - right
+      ]
+      for down in range(-2, 3)
+      for right in range(-2, 3)
+    ]
+    assert any(np.array_equal(after, other) for other in shifted)
+
+
+def test_the_average_follows_the_generator(params, batch):
+  """Two steps by hand; it begins as the generator itself."""
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    params["generator"],
+    params["generator_average"],
+  )
+  model = make_model()
+  adam = optimizers.adamw(1e-2, b1=0.0, max_grad_norm=None)
+  optimizer = optimizers.by_network(
+    {
+      "generator": adam,
+      "discriminator": adam,
+      "recognizer": adam,
+      "generator_average": optimizers.follow(0.9),
+    }
+  )
+  start = dict(params)
+  now = state.TrainState(
+    step=jnp.int32(0), params=start, opt_state=optimizer.init(start)
+  )
+  train = jax.jit(step.make_train_step(model, optimizer, 0))
+  first, _, _ = train(now, batch)
+  second, metrics, health = train(first, batch)
+  expected = jax.tree.map(
+    lambda a, g: 0.9 * a + 0.1 * g,
+    first.params["generator_average"],
+    first.params["generator"],
+  )
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+    dict(second.params["generator_average"]),
+    dict(expected),
+  )
+  assert np.isfinite(health).all()
+  assert 0.0 <= float(metrics["discriminator_accuracy"].compute()) <= 1.0
