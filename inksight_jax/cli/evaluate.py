@@ -8,6 +8,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from inksight_jax.cli import generate
+
 if TYPE_CHECKING:
   from inksight_jax.inference.held_out import Sample
   from inksight_jax.inference.predictor import Predictor
@@ -108,6 +110,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help="images decoded together (default: %(default)s)",
   )
   parser.add_argument(
+    "--judge",
+    metavar="DIR",
+    help="a trained recogniser that reads what a model writes; for models that "
+    "write words",
+  )
+  parser.add_argument(
     "--json", action="store_true", help="print the metrics as JSON"
   )
   parser.set_defaults(run=run)
@@ -115,6 +123,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Evaluates; returns the exit code."""
+  if args.judge is not None:
+    return generate.score(args)
   import dataclasses
   import time
 

@@ -17,6 +17,7 @@ from inksight_jax.inference.decoder import Answer, Decoder
 from inksight_jax.inference.results import Result
 from inksight_jax.ink.normalize import Placement
 from inksight_jax.ink.types import Ink
+from inksight_jax.models.handwriting_gan import HandwritingGAN
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
 from inksight_jax.networks.decoding import DecodeConfig
 from inksight_jax.pipeline.task_set import TaskSet
@@ -377,6 +378,11 @@ def load(
   # The checkpoint first: it tells a wrong folder quickest.
   folder = checkpoints.checkpoint_folder(os.fspath(model_dir), step)
   loaded = recipe.read(model_dir)
+  if isinstance(loaded.model, HandwritingGAN):
+    raise ValueError(
+      f"{os.fspath(model_dir)} holds a HandwritingGAN, which writes words and "
+      "reads none; use `generate`, or `evaluate` with --judge."
+    )
   compile_cache.enable()
   params = jax.device_put(checkpoints.load_params(folder))
   return Predictor(
