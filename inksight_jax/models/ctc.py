@@ -75,9 +75,9 @@ class CTC(SequenceToSequence):
     # What a row weighs: 1, or by its normaliser a share of that.
     tokens = jnp.sum(counted, axis=1)
     rows = jnp.sum(weights, axis=1) / jnp.maximum(tokens, 1)
-    nll = self._negative_log_likelihood(logits, targets)
+    nll = negative_log_likelihood(logits, targets, self.blank_id)
     loss_sum = jnp.sum(nll * rows)
-    answer = self._greedy(logits, targets.shape[1])
+    answer = greedy(logits, self.blank_id, targets.shape[1])
     correct = (answer.tokens[:, 0] == targets) & counted
     exact = jnp.all(answer.tokens[:, 0] == targets, axis=1) & (tokens > 0)
     metrics: Metrics = {
@@ -99,7 +99,7 @@ class CTC(SequenceToSequence):
     """
     targets = jnp.asarray(batch["decoder_target_tokens"])
     logits = self._logits(params, batch, None)
-    return -self._negative_log_likelihood(logits, targets)
+    return -negative_log_likelihood(logits, targets, self.blank_id)
 
   def decode_batch(
     self,
@@ -128,34 +128,50 @@ class CTC(SequenceToSequence):
     check_greedy(config, logit_transform)
     logits = self._logits(params, batch, None)
     config = config or default_config(self, batch, logits.shape[1] + 1)
-    return self._greedy(logits, config.max_length)
+    return greedy(logits, self.blank_id, config.max_length)
 
-  def _negative_log_likelihood(
-    self,
-    logits: Float[Array, "batch frames vocab"],
-    targets: Int[Array, "batch length"],
-  ) -> Float[Array, " batch"]:
-    is_padding = (targets == decoding.PAD_ID) | (targets == EOS_ID)
-    return optax.ctc_loss(
-      logits,
-      jnp.zeros(logits.shape[:2], jnp.float32),
-      targets,
-      is_padding.astype(jnp.float32),
-      blank_id=self.blank_id,
-    )
 
-  def _greedy(
-    self, logits: Float[Array, "batch frames vocab"], max_length: int
-  ) -> decoding.Decoded:
-    log_probs = jax.nn.log_softmax(logits, axis=-1)
-    best = jnp.argmax(log_probs, axis=-1)
-    chosen = jnp.max(log_probs, axis=-1)
-    tokens, scores, counts = collapse(best, chosen, self.blank_id, max_length)
-    # No room for EOS means that the text may go on.
-    places = jnp.arange(max_length)[None, :]
-    tokens = jnp.where(places == counts[:, None], EOS_ID, tokens)
-    lengths = jnp.minimum(counts + 1, max_length)
-    return as_decoded(tokens, scores, lengths, max_length)
+def negative_log_likelihood(
+  logits: Float[Array, "batch frames vocab"],
+  targets: Int[Array, "batch length"],
+  blank_id: int,
+) -> Float[Array, " batch"]:
+  """-log p(target | frames) of each row, in nats, over all its alignments.
+
+  Args:
+    logits: unnormalised scores.
+    targets: ids; PAD and EOS count for nothing.
+    blank_id: id that stands for no character.
+  """
+  is_padding = (targets == decoding.PAD_ID) | (targets == EOS_ID)
+  return optax.ctc_loss(
+    logits,
+    jnp.zeros(logits.shape[:2], jnp.float32),
+    targets,
+    is_padding.astype(jnp.float32),
+    blank_id=blank_id,
+  )
+
+
+def greedy(
+  logits: Float[Array, "batch frames vocab"], blank_id: int, max_length: int
+) -> decoding.Decoded:
+  """The best id of every frame, repeats and blanks taken out, then EOS.
+
+  Args:
+    logits: unnormalised scores.
+    blank_id: id that stands for no character.
+    max_length: places of the result.
+  """
+  log_probs = jax.nn.log_softmax(logits, axis=-1)
+  best = jnp.argmax(log_probs, axis=-1)
+  chosen = jnp.max(log_probs, axis=-1)
+  tokens, scores, counts = collapse(best, chosen, blank_id, max_length)
+  # No room for EOS means that the text may go on.
+  places = jnp.arange(max_length)[None, :]
+  tokens = jnp.where(places == counts[:, None], EOS_ID, tokens)
+  lengths = jnp.minimum(counts + 1, max_length)
+  return as_decoded(tokens, scores, lengths, max_length)
 
 
 def collapse(

@@ -148,7 +148,17 @@ class SequenceToSequence:
       (scalar loss, clu metrics). The metric `loss` is per weighted token
       whatever the normaliser, so curves of different recipes compare.
     """
-    logits = self._logits(params, batch, dropout_rng)
+    return self._loss_of(
+      self._logits(params, batch, dropout_rng), batch, normalizer
+    )
+
+  def _loss_of(
+    self,
+    logits: Float[Array, "batch length vocab"],
+    batch: losses.Batch,
+    normalizer: Float[Array, ""] | None,
+  ) -> tuple[Float[Array, ""], Metrics]:
+    """`loss_fn` of teacher-forced logits."""
     own_normalizer, weights = losses.normalizer_and_weights(
       batch, self._loss_normalizing_factor
     )

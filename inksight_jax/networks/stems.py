@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from inksight_jax.networks import layers
 
@@ -159,8 +159,11 @@ class GroupNorm(nn.Module):
 
   @nn.compact
   def __call__(
-    self, inputs: Float[Array, "batch height width channels"]
+    self,
+    inputs: Float[Array, "batch height width channels"],
+    mask: Bool[Array, "batch height width"] | None = None,
   ) -> Float[Array, "batch height width channels"]:
+    """Normalises; moments are taken where `mask` is True, if there is one."""
     batch, height, width, channels = inputs.shape
     scale = layers.param_with_axes(
       "scale",
@@ -180,7 +183,11 @@ class GroupNorm(nn.Module):
     # Moments by channel as products, then by group; what is left is one
     # multiply-add for each value. A third of the time on CPU of reductions
     # over the pixels and channels of each group.
-    average = jnp.full((batch, 1, height * width), 1.0 / (height * width))
+    if mask is None:
+      average = jnp.full((batch, 1, height * width), 1.0 / (height * width))
+    else:
+      counted = mask.reshape(batch, 1, -1).astype(jnp.float32)
+      average = counted / jnp.sum(counted, axis=-1, keepdims=True)
     mean = self._by_group(jnp.matmul(average, x)[:, 0])
     square = self._by_group(jnp.matmul(average, jnp.square(x))[:, 0])
     variance = jnp.maximum(square - jnp.square(mean), 0.0)

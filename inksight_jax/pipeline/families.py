@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from inksight_jax.pipeline.page_reading import PageTasks
 from inksight_jax.pipeline.reading import ReadingTasks
 from inksight_jax.pipeline.spec import InkSightTasks
 from inksight_jax.pipeline.task_set import FIRST_FAMILY, TaskSet, read_spec
 
 FAMILIES: Mapping[str, type[TaskSet]] = {
-  cls.FAMILY: cls for cls in (InkSightTasks, ReadingTasks)
+  cls.FAMILY: cls for cls in (InkSightTasks, ReadingTasks, PageTasks)
 }
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from inksight_jax.pipeline.composed import Compose
 from inksight_jax.pipeline.joined import Join
 
 _KEY = re.compile(r"[A-Za-z0-9_.-]+")
@@ -48,6 +49,7 @@ class Source:
     aspect: least and greatest width over height of photos, both exclusive.
     min_side: least side of photos, pixels.
     join: how many records, side by side, make one; None for each alone.
+    compose: how records, words, make lines and pages; None for each alone.
   """
 
   name: str
@@ -60,6 +62,7 @@ class Source:
   aspect: tuple[float, float] | None = None
   min_side: int = 0
   join: Join | None = None
+  compose: Compose | None = None
 
   def __post_init__(self) -> None:
     object.__setattr__(self, "options", tuples(self.options))
@@ -68,6 +71,13 @@ class Source:
       object.__setattr__(self, "aspect", tuple(self.aspect))
     if isinstance(self.join, Mapping):
       object.__setattr__(self, "join", Join(**self.join))
+    if isinstance(self.compose, Mapping):
+      object.__setattr__(self, "compose", Compose(**tuples(self.compose)))
+    if self.join is not None and self.compose is not None:
+      raise ValueError(
+        f"{self.key!r} has both `join` and `compose`; records stand side by "
+        "side, or they make pages."
+      )
     if not _KEY.fullmatch(self.key):
       raise ValueError(
         f"The key {self.key!r} of a source names a folder; use letters, "
@@ -107,6 +117,7 @@ class Source:
       "min_side": self.min_side,
       # Left out where there is none: caches keep their names.
       **({"join": dataclasses.asdict(self.join)} if self.join else {}),
+      **({"compose": dataclasses.asdict(self.compose)} if self.compose else {}),
     }
 
 

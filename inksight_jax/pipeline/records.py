@@ -34,6 +34,7 @@ from inksight_jax.datasets.store import (
   read_store,
 )
 from inksight_jax.ink.types import Ink
+from inksight_jax.pipeline.composed import ComposedSplit
 from inksight_jax.pipeline.filters import usable
 from inksight_jax.pipeline.joined import JoinedSplit, record_at
 from inksight_jax.pipeline.mixture import Component, Source
@@ -57,7 +58,7 @@ class MemorySplit(list[Record]):
     return (record.text for record in self)
 
 
-SplitRecords = MemorySplit | StoreSplit | JoinedSplit
+SplitRecords = MemorySplit | StoreSplit | JoinedSplit | ComposedSplit
 
 
 class SourceRecords:
@@ -75,7 +76,7 @@ class SourceRecords:
     self.report = SkipReport()
     self._splits: dict[str, MemorySplit] | None = None
     self._stores: dict[str, StoreSplit] = {}
-    self._joined: dict[str, JoinedSplit] = {}
+    self._joined: dict[str, JoinedSplit | ComposedSplit] = {}
     # SeqIO calls from several threads.
     self._lock = threading.Lock()
     self._store = _find(source)
@@ -85,18 +86,22 @@ class SourceRecords:
         self.report.counts[reason] = count
 
   def split(self, split: str) -> SplitRecords:
-    """The records of a split, joined as the source says.
+    """The records of a split, joined or composed as the source says.
 
     Raises:
       ValueError: the data set cannot be read.
     """
     records = self._single(split)
-    join = self.source.join
-    if join is None:
+    join, compose = self.source.join, self.source.compose
+    if join is None and compose is None:
       return records
     with self._lock:
       if split not in self._joined:
-        self._joined[split] = JoinedSplit(records, join, split)
+        self._joined[split] = (
+          JoinedSplit(records, join, split)
+          if join is not None
+          else ComposedSplit(records, compose, split)
+        )
       return self._joined[split]
 
   def _single(self, split: str) -> MemorySplit | StoreSplit:
@@ -123,7 +128,7 @@ class SourceRecords:
       size: records per run.
       report: counts what the reader left out.
     """
-    joined = self.source.join is not None
+    joined = self.source.join is not None or self.source.compose is not None
     if self._store or joined or self._splits is not None:
       records = self.split(split)
       report.counts.update(self.report.counts)
@@ -289,7 +294,7 @@ def open_source(source: Source) -> SourceRecords:
       source.name,
       os.path.abspath(source.location),
       plain(source.options),
-      repr(source.join),
+      repr((source.join, source.compose)),
     ],
     default=repr,
   )

@@ -6,6 +6,7 @@ rule than it is used with fails in ways that look like a bad model.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import cv2
@@ -18,10 +19,10 @@ from inksight_jax.rendering.strokes import plain
 Image = NDArray[np.uint8]
 Padding = Literal["paper", "black", "white"]
 
-Align = Literal["center", "left"]
+Align = Literal["center", "left", "corner"]
 
 PADDINGS: tuple[str, ...] = ("paper", "black", "white")
-ALIGNMENTS: tuple[str, ...] = ("center", "left")
+ALIGNMENTS: tuple[str, ...] = ("center", "left", "corner")
 
 
 def border_color(image: Image) -> tuple[int, int, int]:
@@ -62,6 +63,7 @@ def letterbox(
   size: int | tuple[int, int],
   padding: Padding = "paper",
   align: Align = "center",
+  max_scale: float = math.inf,
 ) -> tuple[Image, Placement]:
   """Scales a picture into a frame, aspect kept, and pads what is left.
 
@@ -71,7 +73,9 @@ def letterbox(
     padding: "paper" for the median colour of the picture's border, or "black"
       or "white".
     align: "center", or "left" for pictures read from there: a line then begins
-      at the same place whatever its length.
+      at the same place whatever its length; "corner" for the left and the top.
+    max_scale: greatest factor from source to frame, for pictures that are all
+      of one resolution.
 
   Returns:
     uint8[height, width, 3] of the frame and the placement that maps pixel
@@ -95,7 +99,7 @@ def letterbox(
       "pixels; all must be positive."
     )
   color = padding_color(image, padding)
-  scale = min(rows / height, columns / width)
+  scale = min(rows / height, columns / width, max_scale)
   new_height = min(rows, max(1, round(height * scale)))
   new_width = min(columns, max(1, round(width * scale)))
   # INTER_AREA averages what falls into a pixel: thin strokes do not vanish.
@@ -103,7 +107,7 @@ def letterbox(
   inner = cv2.resize(
     image, (new_width, new_height), interpolation=interpolation
   )
-  top = (rows - new_height) // 2
+  top = (rows - new_height) // 2 if align != "corner" else 0
   left = (columns - new_width) // 2 if align == "center" else 0
   frame = plain(rows, columns, color)
   frame[top : top + new_height, left : left + new_width] = inner

@@ -1,0 +1,160 @@
+"""Pictures of words, lines or pages to characters (Singh & Karayev 2021).
+
+A ResNet encodes the page, a Transformer decoder writes the text character by
+character, line breaks among them; nothing is segmented. Source: arXiv
+2103.06450. A second head on the encoder, frame by frame, may help it to begin
+(CTC, as OrigamiNet and SPAN train theirs).
+"""
+
+import dataclasses
+
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float, Int, UInt8
+
+from inksight_jax.networks import layers, mt5, resnet
+
+
+@dataclasses.dataclass(frozen=True)
+class PageReaderConfig:
+  """Sizes and choices of the whole network.
+
+  Attributes:
+    resnet: image encoder.
+    decoder: text decoder; its type says which.
+    frame_vocab_size: ids of the second head, CTC's blank included; 0 for none.
+  """
+
+  resnet: resnet.ResNetConfig
+  decoder: mt5.MT5Config
+  frame_vocab_size: int = 0
+
+
+class PageReader(nn.Module):
+  """The network; top-level parameters `image_encoder`, `token_embedder`,
+  `decoder` and, where asked for, `image_projection` and `frame_logits`.
+
+  Attributes:
+    config: sizes and choices.
+  """
+
+  config: PageReaderConfig
+
+  def setup(self) -> None:
+    cfg = self.config
+    self.image_encoder = resnet.ResNet(cfg.resnet)
+    if cfg.resnet.width != cfg.decoder.emb_dim:
+      self.image_projection = layers.Dense(
+        cfg.decoder.emb_dim, ("image_embed", "embed"), dtype=cfg.decoder.dtype
+      )
+    if cfg.frame_vocab_size:
+      self.frame_logits = layers.Dense(
+        cfg.frame_vocab_size,
+        ("embed", "vocab"),
+        use_bias=True,
+        dtype=cfg.decoder.dtype,
+        output_dtype="float32",
+      )
+    self.token_embedder = mt5.token_embedder(cfg.decoder)
+    self.decoder = mt5.Decoder(cfg.decoder, self.token_embedder)
+
+  @property
+  def cache_batch_axis(self) -> int:
+    """Axis of the batch in the cache; scanned layers put theirs in front."""
+    return 1 if self.config.decoder.scan_layers else 0
+
+  def __call__(
+    self,
+    encoder_input_image: UInt8[Array, "batch height width channels"],
+    decoder_input_tokens: Int[Array, "batch targets"],
+    decoder_target_tokens: Int[Array, "batch targets"] | None = None,
+    *,
+    enable_dropout: bool = True,
+  ) -> Float[Array, "batch targets vocab"]:
+    """Teacher-forced logits.
+
+    Args:
+      encoder_input_image: pixels 0 to 255; the page in the top left corner.
+      decoder_input_tokens: targets shifted right by one, beginning with 0.
+      decoder_target_tokens: not read; T5X-shaped models hand it to every
+        network.
+      enable_dropout: whether to drop units; needs a `dropout` RNG.
+    """
+    encoded, mask = self.encode(
+      encoder_input_image, enable_dropout=enable_dropout
+    )
+    if self.is_initializing() and self.config.frame_vocab_size:
+      self.frames(encoded, mask)
+    return self.decode(
+      encoded,
+      mask,
+      decoder_input_tokens,
+      decoder_target_tokens,
+      enable_dropout=enable_dropout,
+    )
+
+  def encode(
+    self,
+    encoder_input_image: UInt8[Array, "batch height width channels"],
+    *,
+    enable_dropout: bool = False,
+  ) -> tuple[Float[Array, "batch cells embed"], Bool[Array, "batch cells"]]:
+    """Encodes the cells of a page, row by row; True where they are on it."""
+    embeddings, mask = self.image_encoder(
+      encoder_input_image, deterministic=not enable_dropout
+    )
+    if self.config.resnet.width != self.config.decoder.emb_dim:
+      embeddings = self.image_projection(embeddings)
+    return embeddings.astype(self.config.decoder.dtype), mask
+
+  def frames(
+    self,
+    encoded: Float[Array, "batch cells embed"],
+    mask: Bool[Array, "batch cells"],
+  ) -> tuple[Float[Array, "batch cells vocab"], Bool[Array, "batch cells"]]:
+    """Logits, float32, of each cell for CTC, and which of them are on the page.
+
+    Cells stand in reading order: the rows of the grid one after another.
+    """
+    return self.frame_logits(encoded), mask
+
+  def read_with_frames(
+    self,
+    encoder_input_image: UInt8[Array, "batch height width channels"],
+    decoder_input_tokens: Int[Array, "batch targets"],
+    *,
+    enable_dropout: bool = True,
+  ) -> tuple[
+    Float[Array, "batch targets vocab"],
+    Float[Array, "batch cells frame_vocab"],
+    Bool[Array, "batch cells"],
+  ]:
+    """Logits of both heads from one encoding, and the mask of the cells."""
+    encoded, mask = self.encode(
+      encoder_input_image, enable_dropout=enable_dropout
+    )
+    logits = self.decode(
+      encoded, mask, decoder_input_tokens, enable_dropout=enable_dropout
+    )
+    return logits, *self.frames(encoded, mask)
+
+  def decode(
+    self,
+    encoded: Float[Array, "batch cells embed"] | None,
+    encoder_mask: Bool[Array, "batch cells"] | None,
+    decoder_input_tokens: Int[Array, "batch targets"],
+    decoder_target_tokens: Int[Array, "batch targets"] | None = None,
+    *,
+    enable_dropout: bool = False,
+    decode: bool = False,
+    max_decode_length: int | None = None,
+  ) -> Float[Array, "batch targets vocab"]:
+    """Logits of the token after each input token; see `InkSight.decode`."""
+    del decoder_target_tokens  # The causal mask hides the padding already.
+    return self.decoder(
+      encoded,
+      encoder_mask,
+      decoder_input_tokens,
+      deterministic=not enable_dropout,
+      decode=decode,
+      max_decode_length=max_decode_length,
+    )

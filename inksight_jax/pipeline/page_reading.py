@@ -1,0 +1,177 @@
+"""Reading words, lines and pages: a picture in, its lines of text out.
+
+Singh & Karayev 2021 (arXiv 2103.06450). Pictures come as they are, or are
+composed of words; either lies in the top left of its frame, at one scale.
+Imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inksight_jax.datasets.record import Record
+from inksight_jax.ink.normalize import Placement
+from inksight_jax.ink.types import Ink
+from inksight_jax.pipeline.composed import Compose
+from inksight_jax.pipeline.examples import Example, Skip, text_ids
+from inksight_jax.pipeline.mixture import Source, tuples
+from inksight_jax.pipeline.reading import ReadingTasks
+from inksight_jax.pipeline.records import lack
+from inksight_jax.rendering.letterbox import Align, letterbox
+from inksight_jax.rendering.paragraph import (
+  ParagraphStyle,
+  Piece,
+  set_paragraph,
+  shrink,
+)
+from inksight_jax.rendering.warp import warp
+from inksight_jax.text.codecs import EOS_ID
+
+
+@dataclasses.dataclass(frozen=True)
+class PageTasks(ReadingTasks):
+  """Tasks that read pages; a word or a line is a small page.
+
+  Attributes:
+    align: "corner", the only place at which padding changes nothing.
+    scale: greatest factor from pixels of a picture to those of the frame:
+      0.5 for scans of 300 dpi. Larger pictures are shrunk further.
+    lower_case: whether texts are read in small letters only.
+    compose: how records, words, make the pages of the one data set in
+      `source`; of a mixture each source says so itself.
+    style: how composed pages look.
+    evaluation_style: the same for the other splits; `style` by default.
+  """
+
+  FAMILY: ClassVar[str] = "pages"
+
+  rates: Mapping[str, float] = dataclasses.field(
+    default_factory=lambda: {"recognize_page": 1.0}
+  )
+  image_size: tuple[int, int] = (256, 512)
+  align: Align = "corner"
+  scale: float = 1.0
+  lower_case: bool = False
+  compose: Compose | None = None
+  style: ParagraphStyle = dataclasses.field(default_factory=ParagraphStyle)
+  evaluation_style: ParagraphStyle | None = None
+
+  def __post_init__(self) -> None:
+    super().__post_init__()
+    if self.align != "corner":
+      raise ValueError(
+        f"`align` of pages is 'corner', not {self.align!r}: padding must be to "
+        "the right and below for it to be told from the page."
+      )
+    if self.scale <= 0:
+      raise ValueError(f"`scale` must be positive; got {self.scale}.")
+    if self.sources and (self.compose or self.join):
+      raise ValueError(
+        "`compose` is of the one data set in `source`; of a mixture set "
+        "`compose` of each mixture.Source."
+      )
+
+  @property
+  def all_sources(self) -> tuple[Source, ...]:
+    """The data sets; a single one too, composed as `compose` says."""
+    return tuple(
+      source
+      if self.compose is None
+      else dataclasses.replace(source, compose=self.compose)
+      for source in super().all_sources
+    )
+
+  def _may_serve(self, source: Source, task: str) -> bool:
+    # Composed words become a picture whatever they were.
+    return source.compose is not None or super()._may_serve(source, task)
+
+  def fit(
+    self, image: NDArray[np.uint8]
+  ) -> tuple[NDArray[np.uint8], Placement]:
+    """The picture in the top left of its frame; see `letterbox`."""
+    return letterbox(
+      image, self.image_size, self.padding, self.align, self.scale
+    )
+
+  def build(
+    self,
+    record: Record,
+    task: str,
+    rng: np.random.Generator,
+    training: bool,
+    neighbours: Sequence[Ink] = (),
+    source: Source | None = None,
+  ) -> Example | Skip:
+    """Builds one example of a task; see `examples.build_example`."""
+    del neighbours
+    if record.parts:
+      page, text = self._lay_out(record, source, rng, training)
+    else:
+      reason = lack(record, self.info(task), source)
+      if reason or record.image is None:
+        return Skip(reason or "no image")
+      framed, placement = self.fit(record.image)
+      height, width = _scaled(record.image, placement.scale)
+      page, text = framed[:height, :width], record.text
+    if not text:
+      return Skip("no room for a word")
+    ids = text_ids(text.lower() if self.lower_case else text, self)
+    if isinstance(ids, Skip):
+      return ids
+    augment = self.augment if training else self.evaluation_augment
+    page = warp(page, rng, augment)
+    # It has its scale already.
+    framed, _ = letterbox(page, self.image_size, self.padding, self.align, 1.0)
+    return Example(
+      framed, np.zeros(0, np.int32), np.asarray([*ids, EOS_ID], np.int32)
+    )
+
+  def _lay_out(
+    self,
+    record: Record,
+    source: Source | None,
+    rng: np.random.Generator,
+    training: bool,
+  ) -> tuple[NDArray[np.uint8], str]:
+    """The picture of a composed page, and what found room on it."""
+    compose = source.compose if source is not None else self.compose
+    style = self.style if training else self.evaluation_style or self.style
+    lines = [
+      [
+        Piece(
+          word.text,
+          word.ink,
+          None
+          if word.ink or word.image is None
+          else shrink(word.image, self.scale),
+          word.writer,
+        )
+        for word in line.parts
+      ]
+      for line in record.parts
+    ]
+    separator = " " if compose is None else compose.separator
+    page, texts = set_paragraph(lines, self.image_size, style, rng, separator)
+    return page, "\n".join(texts)
+
+  @classmethod
+  def _restored(cls, values: dict[str, Any]) -> dict[str, Any]:
+    """Builds the configurations again."""
+    values = super()._restored(values)
+    if values["compose"] is not None:
+      values["compose"] = Compose(**tuples(values["compose"]))
+    for key in ("style", "evaluation_style"):
+      if values[key] is not None:
+        values[key] = ParagraphStyle(**tuples(values[key]))
+    return values
+
+
+def _scaled(image: NDArray[np.uint8], scale: float) -> tuple[int, int]:
+  """(height, width) of a picture in its frame, as `letterbox` rounds them."""
+  height, width = image.shape[:2]
+  return max(1, round(height * scale)), max(1, round(width * scale))
