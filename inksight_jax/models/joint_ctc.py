@@ -4,7 +4,7 @@ The frames learn early which characters are where, from the picture alone; the
 decoder learns to attend to them. Prediction uses the decoder.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -66,13 +66,11 @@ class JointCTC(SequenceToSequence):
     The metric `ctc_loss` is per token of the target, like `loss`, which is the
     decoder's alone.
     """
-    logits, frames, mask = self.module.apply(
-      {"params": params},
+    logits, frames, mask = self._both(
+      params,
       jnp.asarray(batch["encoder_input_image"]),
       jnp.asarray(batch["decoder_input_tokens"]),
-      enable_dropout=dropout_rng is not None,
-      rngs=None if dropout_rng is None else {"dropout": dropout_rng},
-      method="read_with_frames",
+      dropout_rng,
     )
     loss, metrics = self._loss_of(logits, batch, normalizer)
     own_normalizer, weights = losses.normalizer_and_weights(
@@ -90,18 +88,28 @@ class JointCTC(SequenceToSequence):
     metrics["ctc_loss"] = average(ctc_sum, jnp.sum(rows * tokens))
     return (1 - self.ctc_weight) * loss + self.ctc_weight * ctc_loss, metrics
 
+  def _both(
+    self, params: Params, image: Array, tokens: Array, dropout_rng: Key
+  ) -> tuple[Array, Array, Array]:
+    """Logits of both heads and the mask of the cells."""
+    outputs = self.module.apply(
+      {"params": params},
+      image,
+      tokens,
+      enable_dropout=dropout_rng is not None,
+      rngs=None if dropout_rng is None else {"dropout": dropout_rng},
+      method="read_with_frames",
+    )
+    # Only with mutable collections does `apply` return variables too.
+    return cast(Any, outputs)
+
   def read_frames(
     self, params: Params, batch: losses.Batch
   ) -> Float[Array, "batch cells vocab"]:
     """Log-probabilities of the second head; blanks behind the page's frames."""
-    encoded, mask = self.module.apply(
-      {"params": params},
-      jnp.asarray(batch["encoder_input_image"]),
-      method="encode",
-    )
-    frames, mask = self.module.apply(
-      {"params": params}, encoded, mask, method="frames"
-    )
+    image = jnp.asarray(batch["encoder_input_image"])
+    start = jnp.zeros((image.shape[0], 1), jnp.int32)
+    _, frames, mask = self._both(params, image, start, None)
     return jax.nn.log_softmax(on_page(frames, mask, self.blank_id), axis=-1)
 
   def read_by_frames(

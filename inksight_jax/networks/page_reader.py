@@ -11,7 +11,7 @@ import dataclasses
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from inksight_jax.networks import layers, mt5, resnet
+from inksight_jax.networks import layers, mt5, resnet, transformer_decoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,18 +20,18 @@ class PageReaderConfig:
 
   Attributes:
     resnet: image encoder.
-    decoder: text decoder; its type says which.
+    decoder: text decoder; the type says which, absolute or relative positions.
     frame_vocab_size: ids of the second head, CTC's blank included; 0 for none.
   """
 
   resnet: resnet.ResNetConfig
-  decoder: mt5.MT5Config
+  decoder: transformer_decoder.DecoderConfig | mt5.MT5Config
   frame_vocab_size: int = 0
 
 
 class PageReader(nn.Module):
-  """The network; top-level parameters `image_encoder`, `token_embedder`,
-  `decoder` and, where asked for, `image_projection` and `frame_logits`.
+  """The network; top-level parameters `image_encoder`, `decoder` and, where
+  they are needed, `token_embedder`, `image_projection` and `frame_logits`.
 
   Attributes:
     config: sizes and choices.
@@ -54,8 +54,11 @@ class PageReader(nn.Module):
         dtype=cfg.decoder.dtype,
         output_dtype="float32",
       )
-    self.token_embedder = mt5.token_embedder(cfg.decoder)
-    self.decoder = mt5.Decoder(cfg.decoder, self.token_embedder)
+    if isinstance(cfg.decoder, mt5.MT5Config):
+      self.token_embedder = mt5.token_embedder(cfg.decoder)
+      self.decoder = mt5.Decoder(cfg.decoder, self.token_embedder)
+    else:
+      self.decoder = transformer_decoder.Decoder(cfg.decoder)
 
   @property
   def cache_batch_axis(self) -> int:
@@ -65,7 +68,7 @@ class PageReader(nn.Module):
   def __call__(
     self,
     encoder_input_image: UInt8[Array, "batch height width channels"],
-    decoder_input_tokens: Int[Array, "batch targets"],
+    decoder_input_tokens: Int[Array, "batch targets"] | None = None,
     decoder_target_tokens: Int[Array, "batch targets"] | None = None,
     *,
     enable_dropout: bool = True,
@@ -75,10 +78,13 @@ class PageReader(nn.Module):
     Args:
       encoder_input_image: pixels 0 to 255; the page in the top left corner.
       decoder_input_tokens: targets shifted right by one, beginning with 0.
+        Needed.
       decoder_target_tokens: not read; T5X-shaped models hand it to every
         network.
       enable_dropout: whether to drop units; needs a `dropout` RNG.
     """
+    if decoder_input_tokens is None:
+      raise ValueError("Teacher forcing needs decoder_input_tokens; got none.")
     encoded, mask = self.encode(
       encoder_input_image, enable_dropout=enable_dropout
     )

@@ -170,7 +170,8 @@ class ResNet(nn.Module):
     if cfg.max_pool:
       stride = next(strides)
       # Not negative after the stem, so that zeros do not matter.
-      x = nn.max_pool(x, (3, 3), stride, [(1, 1), (1, 1)])
+      x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+      x = nn.max_pool(x, (3, 3), stride, "VALID")
       mask = shrink_mask(mask, stride)
       # A window outside the page may reach into it.
       x = jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))

@@ -97,11 +97,10 @@ class SourceRecords:
       return records
     with self._lock:
       if split not in self._joined:
-        self._joined[split] = (
-          JoinedSplit(records, join, split)
-          if join is not None
-          else ComposedSplit(records, compose, split)
-        )
+        if compose is not None:
+          self._joined[split] = ComposedSplit(records, compose, split)
+        elif join is not None:
+          self._joined[split] = JoinedSplit(records, join, split)
       return self._joined[split]
 
   def _single(self, split: str) -> MemorySplit | StoreSplit:

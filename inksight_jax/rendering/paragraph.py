@@ -269,4 +269,6 @@ def shrink(image: Image, scale: float) -> Image:
     return image
   size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
   interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-  return np.asarray(cv2.resize(image, size, interpolation=interpolation))
+  return np.asarray(
+    cv2.resize(image, size, interpolation=interpolation), np.uint8
+  )
