@@ -38,6 +38,8 @@ examples:
     --output_dir=out --format=html,pdf,xopp,pagexml --overwrite --json
   inksight-jax predict --model_dir=runs/mine --page scans/ --output_dir=out \\
     --format=html,pagexml
+  inksight-jax predict --model_dir=runs/pages --task=recognize_page page.png \\
+    --format=json,pagexml --output_dir=out
 """
 DEFAULT_FORMATS = ("inkml", "svg", "png", "gif", "json", "html")
 # Formats that show the photo, which is then read a second time: all photos of
@@ -62,7 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "--task",
     metavar="TASK",
     help="derender, derender_with_text, recognize_and_derender, recognize_ink, "
-    "recognize_image or read_digits; by default recognize_and_derender if the "
+    "recognize_image, recognize_page or "
+    "read_digits; by default recognize_and_derender if the "
     "model was trained for it, else its first task",
   )
   parser.add_argument(
@@ -72,6 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "--page",
     action="store_true",
     help="the images are pages: find the words, read each, put them together",
+  )
+  parser.add_argument(
+    "--scales",
+    type=parse_scales,
+    metavar="LIST",
+    help="for readers of pages, scans of unknown resolution: factors to try, "
+    "such as 0.25,0.35,0.5; the answer of least perplexity is kept",
   )
   parser.add_argument(
     "--segmenter",
@@ -139,6 +149,7 @@ def run(args: argparse.Namespace) -> int:
     "text": args.text,
     "unconstrained": args.unconstrained,
     **({"segmenter": args.segmenter} if args.page else {}),
+    **({"scales": args.scales} if args.scales else {}),
   }
   journal = Journal(args.output_dir, settings, args.overwrite)
   names = output_names(paths, journal.names)
@@ -175,6 +186,11 @@ def parse_formats(text: str) -> list[str]:
         f"Unknown format {name!r}; choose from {', '.join(FORMATS)}."
       )
   return formats
+
+
+def parse_scales(text: str) -> list[float]:
+  """Numbers with commas between; argparse reports what is none."""
+  return [float(part) for part in text.split(",")]
 
 
 def find_images(patterns: Sequence[str]) -> list[str]:
@@ -246,6 +262,8 @@ def _results(
   args: argparse.Namespace,
 ) -> Iterator[tuple[str, Outputs | Exception]]:
   """Results in the order of the paths; an error where an image is bad."""
+  from inksight_jax.inference import resolution
+
   for first in range(0, len(paths), args.batch_size):
     chunk = paths[first : first + args.batch_size]
     prepared: dict[str, Prepared] = {}
@@ -257,7 +275,12 @@ def _results(
       except Exception as error:
         results[path] = error
     texts = None if args.text is None else [args.text] * len(prepared)
-    answers = model.predict_prepared(list(prepared.values()), task, texts)
+    if args.scales:
+      answers = resolution.predict_at_best_scale(
+        model, list(prepared), task, args.scales
+      )
+    else:
+      answers = model.predict_prepared(list(prepared.values()), task, texts)
     results |= dict(zip(prepared, answers, strict=True))
     for path in chunk:
       yield path, results[path]

@@ -69,9 +69,28 @@ class Result(Outputs):
     """Pen width in pixels that suits the size of the image."""
     return max(1.5, max(self.width, self.height) / 150)
 
+  @property
+  def line_confidences(self) -> list[tuple[str, float | None]]:
+    """Lines of the text, with the product of their characters.
+
+    None instead of it where the text was given.
+    """
+    return [(word.text, word.text_confidence) for (word,) in self.to_words()]
+
   def to_words(self) -> tuple[tuple[Word, ...], ...]:
-    """One line of one word, as large as the image."""
-    return ((self.to_word((0.0, 0.0, float(self.width), float(self.height))),),)
+    """Each line of the text as one word, as large as the image.
+
+    A reader of pages does not say where on them a line stands.
+    """
+    whole = (0.0, 0.0, float(self.width), float(self.height))
+    if "\n" not in self.text:
+      return ((self.to_word(whole),),)
+    lines, start = [], 0
+    for text in self.text.split("\n"):
+      characters = self.character_confidences[start : start + len(text)]
+      lines.append((Word(whole, text, characters=characters),))
+      start += len(text) + 1
+    return tuple(lines)
 
   def to_word(
     self,
@@ -112,6 +131,10 @@ class Result(Outputs):
       "words": [
         {"text": word, "confidence": round(sure, 4)}
         for word, sure in self.word_confidences
+      ],
+      "lines": [
+        {"text": line, "confidence": None if sure is None else round(sure, 4)}
+        for line, sure in self.line_confidences
       ],
       "character_confidences": rounded(self.character_confidences),
       "truncated": self.truncated,

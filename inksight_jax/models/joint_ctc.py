@@ -21,8 +21,8 @@ from inksight_jax.models.sequence_to_sequence import (
 from inksight_jax.networks import decoding
 
 # Log-odds against every other id where only the blank is allowed.
-_CERTAIN = 1e4
-# Beyond this, optax says that there is no alignment.
+_CERTAIN = 1e5
+# Beyond this, characters stand where there is no frame of the page.
 _IMPOSSIBLE = 5e4
 
 

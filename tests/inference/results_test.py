@@ -116,3 +116,23 @@ def test_an_empty_result_still_gives_every_file(tmp_path: pathlib.Path):
   assert result.overlay().shape == (1, 1, 3)
   result.save_gif(tmp_path / "a.gif")
   assert json.loads(result.to_json())["strokes"] == []
+
+
+def test_a_page_is_read_line_by_line(tmp_path: pathlib.Path):
+  sure = (0.5, 0.5, 1.0, 0.9, 0.25, 1.0)
+  page = make_result(Ink(), 40, 60, text="ab\nc d", character_confidences=sure)
+  assert page.line_confidences == [
+    ("ab", 0.25),
+    ("c d", pytest.approx(0.9 * 0.25)),
+  ]
+  file = tmp_path / "page.xml"
+  page.save(str(file), "pagexml")
+  text = file.read_text(encoding="utf-8")
+  assert text.count("<TextLine") == 2
+  assert re.findall(r"<Unicode>(.*)</Unicode>", text).count("c d") >= 1
+  assert 'conf="0.2500"' in text and 'conf="0.2250"' in text
+  lines = page.to_dict()["lines"]
+  assert [line["text"] for line in lines] == ["ab", "c d"]
+  assert lines[0]["confidence"] == 0.25
+  given = make_result(Ink(), 40, 60, text="a\nb")
+  assert given.line_confidences == [("a", None), ("b", None)]

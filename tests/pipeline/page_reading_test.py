@@ -160,7 +160,7 @@ def test_workers_make_the_pages_of_one_process_and_new_ones_each_epoch():
 
 def test_a_cache_remembers_the_pages(tmp_path):
   spec = tasks()
-  write_shards(spec, str(tmp_path), splits=("validation",))
+  write_shards(str(tmp_path), spec, ("validation",), workers=0)
   loaded = load_tasks(str(tmp_path))
   assert loaded == spec and loaded.name == spec.name
   grown = dataclasses.replace(
