@@ -19,9 +19,9 @@ from inksight_jax.ink.normalize import Placement
 from inksight_jax.ink.types import Ink
 from inksight_jax.pipeline.composed import Compose
 from inksight_jax.pipeline.examples import Example, Skip, text_ids
+from inksight_jax.pipeline.filters import lack
 from inksight_jax.pipeline.mixture import Source, tuples
 from inksight_jax.pipeline.reading import ReadingTasks
-from inksight_jax.pipeline.records import lack
 from inksight_jax.rendering.letterbox import Align, letterbox
 from inksight_jax.rendering.paragraph import (
   ParagraphStyle,

@@ -127,7 +127,7 @@ class SourceRecords:
       size: records per run.
       report: counts what the reader left out.
     """
-    joined = self.source.join is not None or self.source.compose is not None
+    joined = self._joins
     if self._store or joined or self._splits is not None:
       records = self.split(split)
       report.counts.update(self.report.counts)
@@ -184,9 +184,14 @@ class SourceRecords:
       reports[split].examples.update(report.examples)
 
   @property
+  def _joins(self) -> bool:
+    """Whether several records of the data set make one."""
+    return self.source.join is not None or self.source.compose is not None
+
+  @property
   def _one_pass(self) -> bool:
     """Whether one pass over what has not been read yet gives all splits."""
-    ready = self._store or self.source.join is not None
+    ready = self._store or self._joins
     read = self._splits is not None
     return not ready and not read and dataset_info(self.source.name).by_writer
 
