@@ -185,3 +185,19 @@ def test_readers_of_digits_are_small_and_mnist_must_be_given():
     if "mnist" in path.stem:
       with pytest.raises(ValueError, match="DATA_PATH"):
         recipe.parse([str(path)])
+
+
+def test_the_network_of_inksight_reads_pages_by_gin_alone():
+  files = ["networks/page_reader_inksight", "sizes/inksight_small"]
+  recipe.parse(
+    [f"gin/{name}.gin" for name in (*files, "tasks/pages")],
+    ["IMAGE_SIZE = (64, 128)", "TARGET_LENGTH = 32", 'SOURCE = "unipen"'],
+  )
+  built = recipe.build()
+  shapes = built.tasks.input_shapes(2)
+  params = jax.eval_shape(
+    lambda: built.model.get_initial_variables(jax.random.key(0), shapes)
+  )["params"]
+  assert {"image_encoder", "encoder", "decoder"} <= set(params)
+  assert shapes["encoder_input_image"] == (2, 64, 128, 3)
+  assert "encoder_input_tokens" not in shapes
