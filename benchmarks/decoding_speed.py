@@ -58,7 +58,7 @@ SIZES = {
 
 def parse_arguments() -> argparse.Namespace:
   """Reads the command line."""
-  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
   parser.add_argument("--size", default="small", choices=sorted(SIZES))
   parser.add_argument("--tokens", type=int, default=150)
   parser.add_argument("--batch_size", default="1,16", help="for example 1,16")
@@ -228,6 +228,7 @@ class Worker:
 
   def __init__(self, name: str, python: str, args: argparse.Namespace) -> None:
     """Starts it; it builds its model at once."""
+    self._name = name
     options = [f"--size={args.size}", f"--tokens={args.tokens}"]
     self._process = subprocess.Popen(
       [python, __file__, f"--worker={name}", *options],
@@ -248,7 +249,7 @@ class Worker:
     process.stdin.flush()
     line = process.stdout.readline()
     if not line:
-      raise RuntimeError(f"{' '.join(map(str, process.args))} has died.")
+      raise RuntimeError(f"The process of {self._name} has died.")
     return json.loads(line)
 
   def close(self) -> None:
