@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import pathlib
 import pickle
+import tokenize
 import zipfile
 import zlib
 from typing import Any, BinaryIO
@@ -130,9 +131,11 @@ def read_npz(path: pathlib.Path) -> dict[str, NDArray[Any]]:
     MemoryError,
     OSError,
     RuntimeError,
+    SyntaxError,
     TypeError,
     ValueError,
     pickle.UnpicklingError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
   ) as error:

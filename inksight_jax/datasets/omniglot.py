@@ -22,7 +22,9 @@ from inksight_jax.ink.types import Ink
 
 SOURCE = "omniglot"
 _NAME = re.compile(r"(?:.*/)?([^/]+)/(character\d+)/(\d{4})_(\d{2})\.(txt|png)")
-_MAX_MEMBER_BYTES = 16 * 2**20
+# A drawing takes some kilobytes, a picture of 105 x 105 pixels less.
+_MAX_MEMBER_BYTES = 2**20
+_MAX_PIXELS = 2**20
 
 
 def _members(
@@ -105,6 +107,10 @@ def _picture(data: bytes, name: str) -> NDArray[np.uint8]:
   """Decodes a PNG to uint8[height, width, 3]."""
   import cv2
 
+  # Width and height of a PNG, before anything is allocated for them.
+  size = np.frombuffer(data[16:24], ">u4").astype(float)
+  if len(size) < 2 or not 0 < size.prod() <= _MAX_PIXELS:
+    raise ValueError(f"{name}: not a PNG of at most {_MAX_PIXELS} pixels.")
   image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
   if image is None:
     raise ValueError(f"{name}: not a readable PNG.")
