@@ -24,8 +24,10 @@ TENSORFLOW = [
 DEV = [
   "beartype",
   "hypothesis",
-  "jaxtyping",
   "dtaidistance",
+  # jax.export writes with it and does not bring it.
+  "flatbuffers",
+  "jaxtyping",
   "pyright",
   "pytest",
   "pytest-xdist",
@@ -85,6 +87,8 @@ setup(
     "page": ["python-doctr", "pytesseract"],
     # Only for its bundled digits (gin/recipes/sequence_digits_quickstart.gin).
     "digits": ["scikit-learn"],
+    # `export --format=stablehlo` needs the second alone.
+    "export": [*TENSORFLOW, "flatbuffers"],
     # T5 and mT5 weights; a PyTorch file needs torch as well.
     "import": ["safetensors"],
     "dev": [*DEV, "matplotlib"],
