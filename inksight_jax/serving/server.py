@@ -167,10 +167,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
   server: Server
 
   def setup(self) -> None:
-    # The base class says None; seconds of silence.
-    silence: Any = self.server.limits.read_timeout
-    self.timeout = silence
     super().setup()
+    # Seconds of silence; the base class allows any.
+    self.connection.settimeout(self.server.limits.read_timeout)
 
   def do_GET(self) -> None:
     if urllib.parse.urlsplit(self.path).path != HEALTH:
