@@ -33,6 +33,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import hostile_archives
 import hostile_damage
 import hostile_sets
 from hostile_damage import PICTURES, is_plain
@@ -224,7 +225,7 @@ def cases(
     packed = work / f"set.{suffix}"
     hostile_sets.pack(clean, packed)
     rng = np.random.default_rng(len(suffix))
-    for what, make in hostile_damage.archive_damages(
+    for what, make in hostile_archives.archive_damages(
       contents, packed.read_bytes(), rng
     ):
 
