@@ -28,6 +28,7 @@ examples:
   inksight-jax evaluate --model_dir=runs/mine --split=validation --samples=64
   inksight-jax evaluate --model_dir=runs/mine --cache=caches/unipen --json
   inksight-jax evaluate --model_dir=runs/my_hand --baseline=runs/mine
+  inksight-jax evaluate --model_dir=runs/gan --judge=runs/judge
 """
 # What the table shows, in this order; metrics.json has everything.
 COLUMNS = (
