@@ -1,6 +1,6 @@
 """Seconds a word at InkSight's size, beside PyTorch where it is there.
 
-  python benchmarks/decoding_speed.py --size=small --batch_size=1,16
+  python benchmarks/decoding_speed.py --size=small --batch_size=1,16 --int8
   python benchmarks/decoding_speed.py --size=small \\
     --torch_python=torch/bin/python --rounds=5
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import subprocess
 import sys
@@ -68,6 +69,9 @@ def parse_arguments() -> argparse.Namespace:
     metavar="PROGRAM",
     help="a Python that has torch and transformers",
   )
+  parser.add_argument(
+    "--int8", action="store_true", help="ours with int8 weights as well"
+  )
   parser.add_argument("--json", action="store_true")
   # What the processes that are measured are started with.
   parser.add_argument(
@@ -89,12 +93,12 @@ def features(size: Size, rows: int) -> dict[str, np.ndarray]:
   }
 
 
-def ours(size: Size, tokens: int) -> Decode:
+def ours(size: Size, tokens: int, weights: str) -> Decode:
   """This project's network, decoded as prediction does."""
   import jax
 
   from inksight_jax.models.sequence_to_sequence import SequenceToSequence
-  from inksight_jax.networks import decoding, inksight, mt5, vit
+  from inksight_jax.networks import decoding, inksight, mt5, row_kernels, vit
 
   vit_config = vit.ViTConfig(
     image_size=size.image,
@@ -124,6 +128,7 @@ def ours(size: Size, tokens: int) -> Decode:
   params = jax.jit(
     lambda: model.get_initial_variables(jax.random.key(0), shapes)["params"]
   )()
+  params = row_kernels.arrange(params, weights)
   config = decoding.DecodeConfig(max_length=tokens, eos_id=EOS)
   endless = decoding.forbid_end(tokens, EOS)
 
@@ -195,7 +200,8 @@ def theirs(size: Size, tokens: int) -> Decode:
 
 
 WORKERS: dict[str, Callable[[Size, int], Decode]] = {
-  "JAX": ours,
+  "JAX": functools.partial(ours, weights="float32"),
+  "JAX int8": functools.partial(ours, weights="int8"),
   "PyTorch": theirs,
 }
 
@@ -295,6 +301,8 @@ def main() -> None:
     return
   sizes = [int(rows) for rows in args.batch_size.split(",")]
   workers = {"JAX": Worker("JAX", sys.executable, args)}
+  if args.int8:
+    workers["JAX int8"] = Worker("JAX int8", sys.executable, args)
   if args.torch_python:
     workers["PyTorch"] = Worker("PyTorch", args.torch_python, args)
   results = measure(workers, sizes, args)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from inksight_jax.cli import generate
+from inksight_jax.cli.options import weights_option
 
 if TYPE_CHECKING:
   from inksight_jax.inference.held_out import Sample
@@ -110,6 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar="N",
     help="images decoded together (default: %(default)s)",
   )
+  weights_option(parser)
   parser.add_argument(
     "--judge",
     metavar="DIR",
@@ -135,7 +137,11 @@ def run(args: argparse.Namespace) -> int:
   start = time.perf_counter()
   # What the model says by itself.
   model = predictor.load(
-    args.model_dir, args.step, args.batch_size, constrained=False
+    args.model_dir,
+    args.step,
+    args.batch_size,
+    constrained=False,
+    weights=args.weights,
   )
   tasks = model.tasks
   if args.path is not None:

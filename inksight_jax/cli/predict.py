@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from inksight_jax.cli.options import weights_option
 from inksight_jax.cli.page_results import page_results
 from inksight_jax.cli.predictions import JOURNAL, Journal
 from inksight_jax.cli.progress import Progress
@@ -16,7 +17,8 @@ from inksight_jax.ink.formats import FORMATS
 
 if TYPE_CHECKING:
   from inksight_jax.inference.outputs import Outputs
-  from inksight_jax.inference.predictor import Predictor, Prepared
+  from inksight_jax.inference.predictor import Predictor
+  from inksight_jax.inference.requests import Prepared
 
 HELP = "read images of words or pages: text, ink, files"
 DESCRIPTION = f"""\
@@ -120,6 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar="N",
     help="images decoded together (default: %(default)s)",
   )
+  weights_option(parser)
   parser.add_argument(
     "--json", action="store_true", help="print the summary as JSON"
   )
@@ -133,7 +136,11 @@ def run(args: argparse.Namespace) -> int:
   from inksight_jax.inference import pages, predictor
 
   model = predictor.load(
-    args.model_dir, args.step, args.batch_size, not args.unconstrained
+    args.model_dir,
+    args.step,
+    args.batch_size,
+    not args.unconstrained,
+    args.weights,
   )
   task = args.task or pages.default_task(model.tasks.tasks)
   model.check_task(task)
@@ -148,6 +155,7 @@ def run(args: argparse.Namespace) -> int:
     "task": task,
     "text": args.text,
     "unconstrained": args.unconstrained,
+    "weights": args.weights,
     **({"segmenter": args.segmenter} if args.page else {}),
     **({"scales": args.scales} if args.scales else {}),
   }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from inksight_jax.cli.options import weights_option
+
 HELP = "answer pictures over HTTP"
 DESCRIPTION = """\
 Serve a trained model: POST a picture to /v1/predict, ask /healthz whether the
@@ -54,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       metavar="N",
       help=f"{text} (default: %(default)s)",
     )
+  weights_option(parser)
   parser.add_argument(
     "--step", type=int, metavar="N", help="checkpoint; the latest by default"
   )
@@ -71,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
     timeout=args.timeout,
     queue_size=args.queue_size,
   )
-  model = predictor.load(args.model_dir, args.step, args.batch_size)
+  model = predictor.load(
+    args.model_dir, args.step, args.batch_size, weights=args.weights
+  )
   server = Server(model, args.host, args.port, limits, args.task)
   host, port = server.server_address[:2]
   print(f"serving on http://{host!s}:{port}", flush=True)

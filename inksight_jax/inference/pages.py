@@ -15,7 +15,8 @@ from inksight_jax.inference.crops import (
   cut_words,
 )
 from inksight_jax.inference.page import PageResult, PageWord
-from inksight_jax.inference.predictor import Predictor, Prepared
+from inksight_jax.inference.predictor import Predictor
+from inksight_jax.inference.requests import Prepared
 from inksight_jax.inference.results import Result
 from inksight_jax.inference.segmentation.masks import with_masks
 from inksight_jax.inference.segmentation.order import reading_order

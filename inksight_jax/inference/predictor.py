@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,12 @@ from numpy.typing import NDArray
 
 from inksight_jax.inference import compile_cache, recipe
 from inksight_jax.inference.decoder import Answer, Decoder
+from inksight_jax.inference.requests import Prepared, Request
 from inksight_jax.inference.results import Result
-from inksight_jax.ink.normalize import Placement
 from inksight_jax.ink.types import Ink
 from inksight_jax.models.handwriting_gan import HandwritingGAN
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
+from inksight_jax.networks import row_kernels
 from inksight_jax.networks.decoding import DecodeConfig
 from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.rendering.images import ImageLike, read_image
@@ -28,48 +28,11 @@ if TYPE_CHECKING:
   from inksight_jax.inference.page import PageResult
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Prepared:
-  """An image as the model sees it.
-
-  Attributes:
-    image: uint8[height, width, 3], of the tasks' `image_shape`.
-    placement: maps pixels of the source to pixels of `image`.
-    width: of the source, pixels.
-    height: of the source, pixels.
-    source: the source image where it is kept.
-  """
-
-  image: NDArray[np.uint8]
-  placement: Placement
-  width: int
-  height: int
-  source: NDArray[np.uint8] | None = None
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Request:
-  """What is asked of one image; `Predictor.request` makes and checks it.
-
-  Attributes:
-    prepared: the image.
-    task: a task that the model was trained for.
-    text: what is written, where the task is told it.
-    inputs: ids of the prompt.
-  """
-
-  prepared: Prepared
-  task: str
-  text: str
-  inputs: Sequence[int]
-
-
 class Predictor:
   """Derenders and recognises images of single words.
 
   Attributes:
     model: the model object.
-    params: its parameters; may be replaced by others of the same shapes.
     tasks: sizes, prompts and vocabulary that the model was trained with.
     step: training step of the parameters.
     batch_size: largest number of images decoded together.
@@ -85,6 +48,7 @@ class Predictor:
     batch_size: int = 32,
     decode_config: DecodeConfig | None = None,
     constrained: bool = False,
+    weights: str = "float32",
   ) -> None:
     """Binds a model to its parameters; compiles at the first prediction.
 
@@ -98,11 +62,15 @@ class Predictor:
         target length of the tasks.
       constrained: hold answers to what their task writes, x before y, and
         stop a pen that goes round in circles; see `networks.grammar`.
+      weights: "float32", or "int8" to decode faster and a little less exactly;
+        see `networks.row_kernels`.
 
     Raises:
-      ValueError: `batch_size` is not positive.
+      ValueError: `batch_size` is not positive; other `weights`.
     """
+    row_kernels.check_weights(weights)
     self.model = model
+    self.weights = weights
     self.params = params
     self.tasks = tasks
     self.step = step
@@ -117,6 +85,17 @@ class Predictor:
         return model.eval_fn(params, batch)[1]
 
     self._score = jax.jit(score)
+
+  @property
+  def params(self) -> Any:
+    """Its parameters; may be replaced by others of the same shapes."""
+    return self._params
+
+  @params.setter
+  def params(self, params: Any) -> None:
+    """Takes others; the decoder's arrangement of the old ones goes."""
+    self._params = params
+    self._arranged = None
 
   def derender(self, image: ImageLike, text: str | None = None) -> Result:
     """Traces the ink of an image.
@@ -283,7 +262,9 @@ class Predictor:
     Returns:
       One answer per image.
     """
-    return self.decoder.answer(self.params, images, inputs, tasks)
+    if self._arranged is None:
+      self._arranged = row_kernels.arrange(self.params, self.weights)
+    return self.decoder.answer(self._arranged, images, inputs, tasks)
 
   def score(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Teacher-forced clu metrics of a batch of model features."""
@@ -360,6 +341,7 @@ def load(
   step: int | None = None,
   batch_size: int = 32,
   constrained: bool = True,
+  weights: str = "float32",
 ) -> Predictor:
   """Opens a model directory.
 
@@ -371,9 +353,10 @@ def load(
     step: which checkpoint; the latest by default.
     batch_size: largest number of images decoded together.
     constrained: hold answers to the form that their task has; see `Predictor`.
+    weights: "float32" or "int8"; see `Predictor`.
 
   Raises:
-    ValueError: the folder holds no (such) trained model.
+    ValueError: the folder holds no (such) trained model; other `weights`.
   """
   # The checkpoint first: it tells a wrong folder quickest.
   folder = checkpoints.checkpoint_folder(os.fspath(model_dir), step)
@@ -392,4 +375,5 @@ def load(
     step=int(os.path.basename(folder)),
     batch_size=batch_size,
     constrained=constrained,
+    weights=weights,
   )

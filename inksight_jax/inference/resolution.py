@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from inksight_jax.inference.predictor import Predictor, Prepared
+from inksight_jax.inference.predictor import Predictor
+from inksight_jax.inference.requests import Prepared
 from inksight_jax.inference.results import Result
 from inksight_jax.rendering.images import ImageLike, read_image
 

@@ -17,6 +17,7 @@ from flax.typing import Initializer
 from jaxtyping import Array, Float, Int
 
 from inksight_jax.networks import grouped_attention
+from inksight_jax.networks.row_kernels import RowKernel
 
 param_with_axes = partitioning.param_with_axes
 
@@ -70,7 +71,7 @@ def constrain_activations(
 
 def matmul(
   inputs: Float[Array, "*batch inputs"],
-  kernel: Float[Array, "inputs outputs"],
+  kernel: Float[Array, "inputs outputs"] | RowKernel,
   dtype: jnp.dtype,
 ) -> Float[Array, "*batch outputs"]:
   """Product over the last axis, accumulated and returned in `dtype`.
@@ -79,10 +80,12 @@ def matmul(
   matrix product, which XLA's CPU compiler runs twice as fast as a contraction
   over several axes.
   """
-  flat = jnp.matmul(
-    inputs.reshape(-1, kernel.shape[0]), kernel, preferred_element_type=dtype
-  )
-  return flat.reshape(*inputs.shape[:-1], kernel.shape[1])
+  flat = inputs.reshape(-1, inputs.shape[-1])
+  if isinstance(kernel, RowKernel):
+    flat = kernel.multiply(flat, dtype)
+  else:
+    flat = jnp.matmul(flat, kernel, preferred_element_type=dtype)
+  return flat.reshape(*inputs.shape[:-1], flat.shape[-1])
 
 
 class Dense(nn.Module):
@@ -112,15 +115,8 @@ class Dense(nn.Module):
     self, inputs: Float[Array, "*batch inputs"]
   ) -> Float[Array, "*batch features"]:
     output_dtype = jnp.dtype(self.output_dtype or self.dtype)
-    kernel = param_with_axes(
-      "kernel",
-      self.kernel_init,
-      (inputs.shape[-1], self.features),
-      jnp.float32,
-      axes=self.kernel_axes,
-    )
     outputs = matmul(
-      inputs.astype(self.dtype), kernel.astype(self.dtype), output_dtype
+      inputs.astype(self.dtype), self._kernel(inputs.shape[-1]), output_dtype
     )
     if self.use_bias:
       bias = param_with_axes(
@@ -134,6 +130,20 @@ class Dense(nn.Module):
         bias.astype(output_dtype), (1,) * (outputs.ndim - 1) + (-1,)
       )
     return outputs
+
+  def _kernel(self, num_inputs: int) -> Array | RowKernel:
+    if self.has_variable("params", "kernel"):
+      kernel = self.get_variable("params", "kernel")
+      if isinstance(kernel, RowKernel):
+        return kernel
+    kernel = param_with_axes(
+      "kernel",
+      self.kernel_init,
+      (num_inputs, self.features),
+      jnp.float32,
+      axes=self.kernel_axes,
+    )
+    return kernel.astype(self.dtype)
 
 
 class Embed(nn.Module):

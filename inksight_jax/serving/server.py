@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from inksight_jax.inference.predictor import Predictor, Request
+from inksight_jax.inference.predictor import Predictor
+from inksight_jax.inference.requests import Request
 from inksight_jax.inference.results import Result
 from inksight_jax.rendering.images import read_image
 from inksight_jax.serving.batcher import Batcher, QueueFull

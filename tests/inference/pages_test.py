@@ -7,7 +7,8 @@ import pytest
 
 from inksight_jax.inference import pages
 from inksight_jax.inference.page import PageResult
-from inksight_jax.inference.predictor import Predictor, Prepared
+from inksight_jax.inference.predictor import Predictor
+from inksight_jax.inference.requests import Prepared
 from inksight_jax.inference.results import Result
 from inksight_jax.inference.segmentation.types import WordRegion
 from inksight_jax.ink.page import Page

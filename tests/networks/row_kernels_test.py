@@ -1,0 +1,110 @@
+"""Kernels by rows give the products of kernels by columns."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from inksight_jax.networks import layers, row_kernels
+from inksight_jax.networks.row_kernels import RowKernel, arrange, quantize
+
+F32 = jnp.dtype("float32")
+
+
+def matrices(vectors: int) -> tuple[np.ndarray, np.ndarray]:
+  rng = np.random.default_rng(0)
+  inputs = rng.standard_normal((vectors, 24)).astype(np.float32)
+  # Rows of very different sizes, and one of nothing but zeros.
+  kernel = rng.standard_normal((24, 10)) * 10.0 ** np.arange(-5, 5)
+  kernel[:, 3] = 0
+  return inputs, kernel.astype(np.float32)
+
+
+@pytest.mark.parametrize("vectors", [1, 2, 5])
+def test_products_are_those_of_numpy(vectors: int):
+  inputs, kernel = matrices(vectors)
+  rows = RowKernel(jnp.asarray(kernel.T))
+  found = jax.jit(rows.multiply, static_argnums=1)(jnp.asarray(inputs), F32)
+  wanted = inputs.astype(np.float64) @ kernel
+  scale = np.abs(wanted).max(axis=0) + 1e-30
+  np.testing.assert_allclose(
+    np.asarray(found) / scale, wanted / scale, atol=1e-5
+  )
+
+
+@pytest.mark.parametrize("vectors", [1, 2, 5])
+def test_eight_bits_are_off_by_what_rounding_explains(vectors: int):
+  inputs, kernel = matrices(vectors)
+  rows = quantize(jnp.asarray(kernel.T))
+  assert rows.rows.dtype == jnp.int8
+  found = np.asarray(
+    jax.jit(rows.multiply, static_argnums=1)(jnp.asarray(inputs), F32),
+    np.float64,
+  )
+  # Half a unit of each factor at every one of the 24 places.
+  unit = np.abs(inputs).max(axis=1, keepdims=True) / 127
+  units = np.abs(kernel).max(axis=0) / 127
+  bound = (
+    unit / 2 * np.abs(kernel).sum(axis=0)
+    + units / 2 * np.abs(inputs).sum(axis=1, keepdims=True)
+    + 24 * unit * units / 4
+  )
+  error = np.abs(found - inputs.astype(np.float64) @ kernel)
+  assert (error <= bound * 1.001).all()
+  assert error[:, :3].max() > 0  # it did round
+
+
+def test_vectors_do_not_share_a_scale():
+  inputs, kernel = matrices(1)
+  rows = quantize(jnp.asarray(kernel.T))
+  alone = rows.multiply(jnp.asarray(inputs), F32)
+  crowd = rows.multiply(
+    jnp.asarray(np.concatenate([inputs, inputs * 1e4])), F32
+  )
+  np.testing.assert_allclose(crowd[:1], alone, rtol=1e-6)
+
+
+def test_a_dense_layer_takes_either_kernel():
+  dense = layers.Dense(7, ("embed", "mlp"), use_bias=True)
+  inputs = jax.random.normal(jax.random.key(0), (2, 3, 5))
+  variables = dense.init(jax.random.key(1), inputs)
+  params = {"decoder": {"wi": variables["params"]}}
+  by_rows = arrange(params, "float32")["decoder"]["wi"]
+  assert isinstance(by_rows["kernel"], RowKernel)
+  assert by_rows["bias"] is variables["params"]["bias"]
+  np.testing.assert_allclose(
+    np.asarray(dense.apply({"params": by_rows}, inputs)),
+    np.asarray(dense.apply(variables, inputs)),
+    rtol=1e-5,
+    atol=1e-6,
+  )
+
+
+def test_only_what_every_step_reads_is_arranged():
+  kernel = jnp.ones((4, 6))
+  params = {
+    "encoder": {"wi": {"kernel": kernel}},
+    "decoder": {
+      "logits_dense": {"kernel": kernel},
+      "layers": {
+        "encoder_decoder_attention": {
+          "key": {"kernel": jnp.ones((3, 4, 6))},
+          "query": {"kernel": jnp.ones((3, 4, 6))},
+        }
+      },
+      "decoder_norm": {"scale": jnp.ones(4)},
+    },
+  }
+  found = arrange(params, "int8")
+  cross = found["decoder"]["layers"]["encoder_decoder_attention"]
+  assert cross["query"]["kernel"].rows.shape == (3, 6, 4)
+  assert cross["query"]["kernel"].scales.shape == (3, 6)
+  assert isinstance(found["decoder"]["logits_dense"]["kernel"], RowKernel)
+  for part in (
+    found["encoder"]["wi"],
+    cross["key"],
+  ):
+    assert isinstance(part["kernel"], jax.Array)
+  with pytest.raises(ValueError, match="must be one of float32, int8"):
+    arrange(params, "int4")
+  assert row_kernels.WEIGHTS == ("float32", "int8")
