@@ -39,7 +39,8 @@ import hostile_sets
 from hostile_damage import PICTURES, is_plain
 
 from inksight_jax.datasets.prepare import SkipLog
-from inksight_jax.datasets.registry import load_splits
+from inksight_jax.datasets.registry import dataset_info, load_splits
+from inksight_jax.datasets.splits import SPLITS
 
 LIMIT_S = 2.0
 LIMIT_BYTES = 200e6
@@ -58,7 +59,8 @@ class Outcome:
   Attributes:
     kind: "read", "counted" (as left out), "refused", or what went wrong.
     detail: message or traceback.
-    seconds: processor time.
+    seconds: processor time of one pass; a set with official splits is read
+      once a split.
     peak: growth of the process in bytes at its worst.
     counts: records, and skips with their places.
   """
@@ -126,7 +128,8 @@ def run(small: hostile_sets.SmallSet, path: pathlib.Path) -> Outcome:
     resource.setrlimit(resource.RLIMIT_CPU, (_KILL_S, _KILL_S))
     start = time.process_time()
     found = _read(small, path)
-    found["seconds"] = time.process_time() - start
+    passes = 1 if dataset_info(small.reader).by_writer else len(SPLITS)
+    found["seconds"] = (time.process_time() - start) / passes
     found["peak"] = _status("VmHWM") - before
     with os.fdopen(outlet, "w") as stream:
       json.dump(found, stream)
@@ -286,7 +289,8 @@ def try_set(
         f"{found.peak / 1e6:.0f} MB"
       )
       if found.kind not in FINE:
-        complaints.append(f"{line} {found.counts}\n{found.detail[-1500:]}")
+        counts = str(found.counts)[:500]
+        complaints.append(f"{line} {counts}\n{found.detail[-1500:]}")
         print(complaints[-1], flush=True)
       elif verbose:
         print(f"{line}  {found.detail[:200]}", flush=True)
@@ -295,7 +299,7 @@ def try_set(
 
 def main() -> None:
   """Runs the benchmark."""
-  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
   parser.add_argument("--sets", default="", help="for example uji,unipen")
   parser.add_argument("--verbose", action="store_true")
   arguments = parser.parse_args()

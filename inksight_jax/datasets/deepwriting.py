@@ -8,6 +8,7 @@ label per point, in deepwriting_training.npz and deepwriting_validation.npz.
 from __future__ import annotations
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inksight_jax.datasets.npz import read_npz
+from inksight_jax.datasets.npz import array_shapes, read_npz
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.skipped import SkipReport
 from inksight_jax.datasets.splits import (
@@ -37,6 +38,9 @@ _KEYS = {
   "subjects": ("subject_labels",),
   "alphabet": ("alphabet",),
 }
+# Of the whole set: what `positions` undoes, and the order of its steps.
+_SMALL = ("preprocessing", "mean", "std", "min", "max")
+_MAX_SMALL = 10_000
 _STEPS = ("scale", "relative_representation", "normalization")
 
 
@@ -121,19 +125,28 @@ class _File:
 
   def __init__(self, path: pathlib.Path) -> None:
     self.name = path.stem.removeprefix("deepwriting_")
-    self.arrays = read_npz(path)
-    self.columns: dict[str, NDArray[Any]] = {}
-    for key, names in _KEYS.items():
-      found = next((n for n in names if n in self.arrays), None)
+    shapes = array_shapes(path)
+    names: dict[str, str] = {}
+    for key, choices in _KEYS.items():
+      found = next((n for n in choices if n in shapes), None)
       if found is None:
         raise ValueError(
-          f"{path}: no array {' or '.join(names)}; it has "
-          f"{', '.join(sorted(self.arrays))}. Is this DeepWriting?"
+          f"{path}: no array {' or '.join(choices)}; it has "
+          f"{', '.join(sorted(shapes))}. Is this DeepWriting?"
         )
-      self.columns[key] = self.arrays[found]
-    sizes = {k: len(v) for k, v in self.columns.items() if k != "alphabet"}
+      names[key] = found
+    sizes = {k: shapes[n][:1] for k, n in names.items() if k != "alphabet"}
     if len(set(sizes.values())) != 1:
       raise ValueError(f"{path}: arrays of different lengths: {sizes}.")
+    small = (names["alphabet"], *(n for n in _SMALL if n in shapes))
+    for name in small:
+      if math.prod(shapes[name]) > _MAX_SMALL:
+        raise ValueError(
+          f"{path}: {name} has the shape {shapes[name]}; at most {_MAX_SMALL} "
+          "values are expected of it. Is this DeepWriting?"
+        )
+    self.arrays = read_npz(path, {*names.values(), *small})
+    self.columns = {key: self.arrays[name] for key, name in names.items()}
     # The labels come from scikit-learn's LabelEncoder, which sorts; the array
     # is stored in another order. NUL, once a NumPy string, is empty.
     self.alphabet = sorted(str(c) for c in self.columns["alphabet"].ravel())

@@ -175,6 +175,9 @@ def read_iam_ondb(
   wanted = None
   if split:
     wanted = forms.listed(split, LISTS.get(split, validation_sets))
+  for form in sorted(wanted or ()):
+    if form not in forms.lines:
+      report.skip("form of a task list without files in lineStrokes/", form)
   for form, names in sorted(forms.lines.items()):
     if wanted is not None and form not in wanted:
       continue

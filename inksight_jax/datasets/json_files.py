@@ -18,6 +18,7 @@ from inksight_jax.ink.safe_xml import read_limited
 # page of a few hundred words take a tenth of it.
 MAX_ITEM_BYTES = 2 * 2**20
 _CHUNK = 2**16
+_OF_NUMBERS = "0123456789+-.eE"
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -107,8 +108,8 @@ class _Stream:
       problem = "a number that may go on"
       try:
         value, end = _DECODER.raw_decode(self.text, self.at)
-        # A number at the very end may go on in the next piece.
-        if end < len(self.text) or self.ended:
+        # A number may go on in the next piece, as "0." and "1e-" do.
+        if self.ended or self.text[end:].lstrip(_OF_NUMBERS):
           self.at = end
           return value
       except RecursionError:

@@ -12,7 +12,8 @@ import pickle
 import tokenize
 import zipfile
 import zlib
-from typing import Any, BinaryIO
+from collections.abc import Callable, Collection
+from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ MAX_MEMBER_BYTES = 2 * 2**30
 # Labels, mostly zeros, shrink a hundredfold; zeros alone a thousandfold.
 _MAX_RATIO = 400
 _SMALL_BYTES = 32 * 2**20
+
+_Read = TypeVar("_Read")
 
 
 class _Array(np.ndarray):
@@ -75,15 +78,18 @@ class _Unpickler(pickle.Unpickler):
       ) from None
 
 
-def _array(file: BinaryIO, size: int) -> NDArray[Any]:
+def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+  """Shape, whether columns come first, and type of a .npy file's array."""
   version = np.lib.format.read_magic(file)
   if version == (1, 0):
-    header = np.lib.format.read_array_header_1_0(file)
-  elif version == (2, 0):
-    header = np.lib.format.read_array_header_2_0(file)
-  else:
-    raise ValueError(f"version {version} of the .npy format is not known")
-  shape, fortran, dtype = header
+    return np.lib.format.read_array_header_1_0(file)
+  if version == (2, 0):
+    return np.lib.format.read_array_header_2_0(file)
+  raise ValueError(f"version {version} of the .npy format is not known")
+
+
+def _array(file: BinaryIO, size: int) -> NDArray[Any]:
+  shape, fortran, dtype = _header(file)
   if dtype.hasobject:
     found = _Unpickler(file, encoding="latin1").load()
     if not isinstance(found, np.ndarray) or found.shape != shape:
@@ -98,31 +104,35 @@ def _array(file: BinaryIO, size: int) -> NDArray[Any]:
   return flat.reshape(shape, order="F" if fortran else "C")
 
 
-def read_npz(path: pathlib.Path) -> dict[str, NDArray[Any]]:
-  """Reads all arrays of an .npz file into memory.
+def _shape(file: BinaryIO, size: int) -> tuple[int, ...]:
+  del size  # says nothing about a header
+  return _header(file)[0]
 
-  Args:
-    path: the file; numbers, strings and objects made of these are read.
 
-  Raises:
-    ValueError: absent, no complete .npz, absurdly large, or a pickle that
-      asks for anything but arrays.
-  """
+def _read_members(
+  path: pathlib.Path,
+  read: Callable[[BinaryIO, int], _Read],
+  names: Collection[str] | None,
+) -> dict[str, _Read]:
+  """Reads the members of an archive, or those of the names given."""
   if not path.is_file():
     raise ValueError(f"{path}: no such file.")
-  arrays: dict[str, NDArray[Any]] = {}
+  found: dict[str, _Read] = {}
   name = ""
   try:
     with zipfile.ZipFile(path) as archive:
       for info in archive.infolist():
         name = info.filename
+        key = name.removesuffix(".npy")
+        if names is not None and key not in names:
+          continue
         size, packed = info.file_size, max(info.compress_size, 1)
         if size > MAX_MEMBER_BYTES or (
           size > _SMALL_BYTES and size > _MAX_RATIO * packed
         ):
           raise ValueError(f"{packed} bytes would unpack to {size}")
         with archive.open(info) as file:
-          arrays[name.removesuffix(".npy")] = _array(file, size)  # pyright: ignore
+          found[key] = read(cast(BinaryIO, file), size)
   except (
     ArithmeticError,
     AttributeError,
@@ -144,4 +154,35 @@ def read_npz(path: pathlib.Path) -> dict[str, NDArray[Any]]:
       f"{path}: {name or 'the archive'} cannot be read ({error}); download it "
       "again."
     ) from None
-  return arrays
+  return found
+
+
+def array_shapes(path: pathlib.Path) -> dict[str, tuple[int, ...]]:
+  """Shapes of all arrays of an .npz file, from their headers alone.
+
+  A reader that compares them with what it wants before it calls `read_npz`
+  does not unpack a gigabyte of zeros first.
+
+  Args:
+    path: the file.
+
+  Raises:
+    ValueError: absent, no complete .npz, or absurdly large.
+  """
+  return _read_members(path, _shape, None)
+
+
+def read_npz(
+  path: pathlib.Path, names: Collection[str] | None = None
+) -> dict[str, NDArray[Any]]:
+  """Reads arrays of an .npz file into memory.
+
+  Args:
+    path: the file; numbers, strings and objects made of these are read.
+    names: of the arrays that are wanted; all where not given.
+
+  Raises:
+    ValueError: absent, no complete .npz, absurdly large, or a pickle that
+      asks for anything but arrays.
+  """
+  return _read_members(path, _array, names)

@@ -5,7 +5,7 @@ import json
 import pathlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inksight_jax.datasets import json_files
@@ -23,6 +23,8 @@ VALUES = st.recursive(
 )
 
 
+# A number that a piece cuts off behind its point.
+@example(value={"0\x07\U00010000": 1.1379751144591786e-20}, indent=None)
 @given(
   value=st.dictionaries(st.text(max_size=3), VALUES),
   indent=st.sampled_from([None, 1]),
