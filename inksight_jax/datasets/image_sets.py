@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inksight_jax.datasets.aihub import read_aihub
 from inksight_jax.datasets.alto import read_alto
+from inksight_jax.datasets.font_words import read_font_words
 from inksight_jax.datasets.gnhk import read_gnhk
 from inksight_jax.datasets.hiertext import read_hiertext
 from inksight_jax.datasets.iam import read_iam
@@ -13,6 +14,7 @@ from inksight_jax.datasets.imgur5k import read_imgur5k
 from inksight_jax.datasets.info import DatasetInfo
 from inksight_jax.datasets.mnist import read_mnist
 from inksight_jax.datasets.page_xml import read_page_xml
+from inksight_jax.datasets.picture_tokens import read_picture_tokens
 from inksight_jax.datasets.rimes import read_rimes
 from inksight_jax.datasets.sklearn_digits import read_sklearn_digits
 
@@ -203,5 +205,27 @@ IMAGE_SETS: tuple[DatasetInfo, ...] = (
     counts={},
     reader=read_alto,
     splits="a folder's name, or a hash of the page",
+  ),
+  DatasetInfo(
+    name="font_words",
+    kind="generated pictures + text: words in fonts, across and downwards",
+    licence="of the fonts; those of Debian: OFL 1.1",
+    citation="none",
+    access="generated; path: fonts, by default fonts-nanum or fonts-noto-cjk",
+    counts={},
+    reader=read_font_words,
+    splits="by a hash of the word",
+    needs_path=False,
+  ),
+  DatasetInfo(
+    name="picture_tokens",
+    kind="codes + text: pictures of any data set, made by a VQ-VAE",
+    licence="of the pictures",
+    citation="none",
+    access="a trained VQ-VAE makes it of a data set; path: the folder",
+    counts={},
+    reader=read_picture_tokens,
+    holds=("codes",),
+    splits="those of the data set that was tokenised",
   ),
 )

@@ -22,7 +22,7 @@ class DatasetInfo:
     access: where it comes from and what `path` is; empty path if generated.
     counts: expected number of samples by part, for checks of a download.
     reader: reader(path, split=..., report=..., **options).
-    holds: which of "image" and "ink" the records have.
+    holds: which of "image", "ink" and "codes" the records have.
     splits: how train, validation and test are told apart.
     by_writer: whether splits are dealt by `split_of` with the options
       `fractions` and `split_seed`, and `reader` also takes the split `ALL`:

@@ -38,6 +38,7 @@ class Record:
     lines: the lines of a page in reading order; empty for a word or line.
     parts: the records that stand side by side in this one, left to right;
       empty where it was not put together.
+    codes: int32[rows, columns], the picture as entries of a codebook, or None.
   """
 
   id: str
@@ -48,3 +49,4 @@ class Record:
   ink: Ink | None = None
   lines: tuple[PageLine, ...] = ()
   parts: tuple[Record, ...] = ()
+  codes: NDArray[np.int32] | None = None

@@ -79,7 +79,12 @@ class Traits:
 
 
 def image_size(record: Record) -> tuple[int, int]:
-  """(height, width) of a record's picture; zeros without one."""
+  """(height, width) of a record's picture; zeros without one.
+
+  In codes, where the picture is kept as those.
+  """
+  if record.codes is not None:
+    return record.codes.shape[0], record.codes.shape[1]
   if record.image is None:
     return 0, 0
   return record.image.shape[0], record.image.shape[1]

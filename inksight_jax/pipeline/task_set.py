@@ -50,6 +50,7 @@ class TaskInfo:
     writes_text: whether the target begins with the text.
     writes_ink: whether the target ends with ink tokens.
     rendered: whether the picture is rendered ink; else a photo or a scan.
+    writes_picture: whether the target is a picture made of codes.
   """
 
   prompt: str
@@ -57,6 +58,7 @@ class TaskInfo:
   writes_text: bool
   writes_ink: bool
   rendered: bool
+  writes_picture: bool = False
 
   @property
   def needs_text(self) -> bool:
@@ -81,7 +83,12 @@ def _vocabulary_identity(vocabulary: Vocabulary) -> dict[str, Any]:
   if "path" in text:
     with open(text.pop("path"), "rb") as file:
       text["sha256"] = hashlib.sha256(file.read()).hexdigest()
-  return {"text": text, "canvas": vocabulary.ink and vocabulary.ink.canvas}
+  return {
+    "text": text,
+    "canvas": vocabulary.ink and vocabulary.ink.canvas,
+    # Left out where there is none: caches keep their names.
+    **({"pictures": plain(vocabulary.pictures)} if vocabulary.pictures else {}),
+  }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +165,11 @@ class TaskSet:
     raise NotImplementedError
 
   @property
+  def sees_pictures(self) -> bool:
+    """Whether batches have pictures, or only tokens."""
+    return True
+
+  @property
   def fitting(self) -> tuple[Padding, Align]:
     """How `letterbox` fits a picture to `image_shape`: padding, alignment."""
     raise NotImplementedError
@@ -197,6 +209,11 @@ class TaskSet:
   ) -> Tokens | Example | Skip:
     """The tokens of an example; a family may leave out its picture."""
     return self.build(record, task, rng, training, (), source)
+
+  def group(self, example: Example) -> str:
+    """Kind by which scores are broken down too; none by default."""
+    del example
+    return ""
 
   def prompt(self, task: str, text: str = "") -> list[int]:
     """Ids that the encoder reads beside the picture; none by default.
@@ -263,11 +280,12 @@ class TaskSet:
 
   def input_shapes(self, batch_size: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the features that a model is initialised with."""
-    shapes = {
-      "encoder_input_image": (*self.image_shape, 3),
+    shapes: dict[str, tuple[int, ...]] = {
       "decoder_input_tokens": (self.target_length,),
       "decoder_target_tokens": (self.target_length,),
     }
+    if self.sees_pictures:
+      shapes["encoder_input_image"] = (*self.image_shape, 3)
     if self.prompt_length:
       shapes["encoder_input_tokens"] = (self.prompt_length,)
     return {name: (batch_size, *shape) for name, shape in shapes.items()}

@@ -1,4 +1,4 @@
-"""The vocabulary of a model: text ids, then ink ids."""
+"""The vocabulary of a model: text ids, then those of ink or of pictures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import shutil
 from collections.abc import Iterable
 from typing import SupportsIndex
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inksight_jax.ink.tokens import InkCodec
 from inksight_jax.ink.types import Ink
 from inksight_jax.text.codecs import (
@@ -20,6 +23,7 @@ from inksight_jax.text.codecs import (
   codec_from_config,
 )
 from inksight_jax.text.confidence import character_confidences
+from inksight_jax.text.picture_tokens import START, PictureCodec
 
 FILE_NAME = "vocabulary.json"
 _SENTENCEPIECE_NAME = "sentencepiece.model"
@@ -46,15 +50,17 @@ class Decoded:
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-  """Text ids in [0, text.size), ink ids in [ink_offset, size).
+  """Text ids in [0, text.size), then ink ids, then picture ids up to size.
 
   Attributes:
     text: codec of the text side; it owns PAD 0, EOS 1 and UNK 2.
     ink: codec of the ink side, or None for a model that only reads.
+    pictures: codec of pictures made of codes, or None.
   """
 
   text: TextCodec = dataclasses.field(default_factory=ByteCodec)
   ink: InkCodec | None = dataclasses.field(default_factory=InkCodec)
+  pictures: PictureCodec | None = None
 
   @property
   def ink_offset(self) -> int:
@@ -62,9 +68,19 @@ class Vocabulary:
     return self.text.size
 
   @property
+  def picture_offset(self) -> int:
+    """Id of the first picture token."""
+    return self.ink_offset + (self.ink.num_ids if self.ink else 0)
+
+  @property
+  def start_id(self) -> int:
+    """Id of the symbol that begins a text or picture of a token model."""
+    return self.picture_offset + START
+
+  @property
   def size(self) -> int:
     """Number of ids in use."""
-    return self.text.size + (self.ink.num_ids if self.ink else 0)
+    return self.picture_offset + (self.pictures.num_ids if self.pictures else 0)
 
   def padded_size(self, multiple: int = 1) -> int:
     """Size rounded up, so that the embedding divides over devices."""
@@ -88,11 +104,37 @@ class Vocabulary:
       )
     return (self.ink.encode(ink) + self.ink_offset).tolist()
 
+  def encode_picture(self, codes: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Model ids of a grid of codes: int[rows, columns] to int32[length].
+
+    Raises:
+      ValueError: the vocabulary has no picture ids; see `PictureCodec.encode`.
+    """
+    return self._pictures.encode(codes) + np.int32(self.picture_offset)
+
+  def decode_picture(self, ids: Iterable[SupportsIndex]) -> NDArray[np.int32]:
+    """The grid of codes of model ids; see `PictureCodec.decode`.
+
+    Raises:
+      ValueError: the ids are no picture.
+    """
+    offset = self.picture_offset
+    return self._pictures.decode([int(i) - offset for i in ids])
+
+  @property
+  def _pictures(self) -> PictureCodec:
+    if self.pictures is None:
+      raise ValueError(
+        "This vocabulary has no picture ids; build it with "
+        "pictures=PictureCodec(num_codes, length)."
+      )
+    return self.pictures
+
   def decode(self, ids: Iterable[SupportsIndex]) -> Decoded:
     """Reads any ids up to EOS; never raises.
 
-    Text and ink are told apart by range, wherever they stand. PAD and ids
-    beyond the vocabulary (rows of a padded embedding) are skipped.
+    Text and ink are told apart by range, wherever they stand. PAD, picture ids
+    and ids beyond the vocabulary (rows of a padded embedding) are skipped.
     """
     text_ids, ink_ids = [], []
     ended = False
@@ -100,7 +142,7 @@ class Vocabulary:
       if i == EOS_ID:
         ended = True
         break
-      if self.ink_offset <= i < self.size:
+      if self.ink_offset <= i < self.picture_offset:
         ink_ids.append(i - self.ink_offset)
       elif self._is_text(i):
         text_ids.append(i)
@@ -151,6 +193,7 @@ class Vocabulary:
     config = {
       "text": text,
       "ink": {"canvas": self.ink.canvas} if self.ink else None,
+      "pictures": dataclasses.asdict(self.pictures) if self.pictures else None,
       "size": self.size,
     }
     # Whole or not at all: a run may be killed in here.
@@ -178,11 +221,14 @@ class Vocabulary:
       config = json.loads(path.read_text(encoding="utf-8"))
       text, ink, size = dict(config["text"]), config["ink"], config["size"]
       ink_codec = InkCodec(**ink) if ink else None
+      # Vocabularies were written before there were pictures of codes.
+      pictures = config.get("pictures")
+      picture_codec = PictureCodec(**pictures) if pictures else None
     except (KeyError, TypeError, json.JSONDecodeError) as error:
       raise ValueError(f"{path} is not a vocabulary file: {error!r}") from error
     if "path" in text:
       text["path"] = os.fspath(path.parent / text["path"])
-    vocabulary = cls(codec_from_config(text), ink_codec)
+    vocabulary = cls(codec_from_config(text), ink_codec, picture_codec)
     if vocabulary.size != size:
       raise ValueError(
         f"{path} was written for {size} ids but now builds "
@@ -209,6 +255,11 @@ def blank_id(vocabulary: Vocabulary) -> int:
 def first_ink_id(vocabulary: Vocabulary) -> int:
   """`vocabulary.ink_offset` as a function, for gin macros."""
   return vocabulary.ink_offset
+
+
+def first_picture_id(vocabulary: Vocabulary) -> int:
+  """`vocabulary.picture_offset` as a function, for gin macros."""
+  return vocabulary.picture_offset
 
 
 def limited(vocabulary: Vocabulary, size: int) -> Vocabulary:

@@ -15,6 +15,7 @@ from inksight_jax.text.codecs import (
   CharacterCodec,
   SentencePieceCodec,
 )
+from inksight_jax.text.picture_tokens import PictureCodec
 from inksight_jax.text.vocabulary import Vocabulary, limited, vocabulary_size
 
 VOCABULARY = Vocabulary(ByteCodec(), InkCodec(224))
@@ -144,3 +145,32 @@ def test_a_broken_file_is_named(content, tmp_path):
 def test_a_folder_without_vocabulary_is_named(tmp_path):
   with pytest.raises(ValueError, match=r"is it a model directory\?"):
     Vocabulary.load(tmp_path)
+
+
+def test_picture_ids_follow_those_of_ink(tmp_path: pathlib.Path):
+  pictures = PictureCodec(num_codes=7, length=9)
+  both = Vocabulary(CharacterCodec("ab"), InkCodec(4), pictures)
+  assert both.picture_offset == 5 + 11
+  assert both.size == 16 + 10
+  codes = np.array([[6, 0], [3, 3]])
+  ids = both.encode_picture(codes)
+  assert ids.tolist() == [17, 25, 19, 17, 22, 22, 18, 18, 18]
+  np.testing.assert_array_equal(both.decode_picture(ids), codes)
+  # Pictures are neither text nor ink.
+  decoded = both.decode([3, *ids, 4, 1])
+  assert (decoded.text, decoded.num_ink_tokens) == ("ab", 0)
+  both.save(tmp_path)
+  assert Vocabulary.load(tmp_path) == both
+  with pytest.raises(ValueError, match="no picture ids"):
+    VOCABULARY.encode_picture(codes)
+
+
+def test_vocabularies_from_before_there_were_pictures_are_read(
+  tmp_path: pathlib.Path,
+):
+  VOCABULARY.save(tmp_path)
+  path = tmp_path / "vocabulary.json"
+  config = json.loads(path.read_text(encoding="utf-8"))
+  del config["pictures"]
+  path.write_text(json.dumps(config), encoding="utf-8")
+  assert Vocabulary.load(tmp_path) == VOCABULARY
