@@ -45,6 +45,7 @@ def register(spec: TaskSet, seed: int = 0) -> str:
   Returns:
     The mixture's name, for `seqio.get_mixture_or_task`.
   """
+  spec.check_one_shape("SeqIO tasks")
   vocabulary = SeqioVocabulary(spec.vocabulary)
   features: dict[str, Any] = {
     "image": seqio.ContinuousFeature(dtype=tf.uint8, rank=3),

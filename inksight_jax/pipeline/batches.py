@@ -9,25 +9,28 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from inksight_jax.datasets.record import Record
-from inksight_jax.pipeline import packing
+from inksight_jax.pipeline import buckets, packing
 from inksight_jax.pipeline.examples import (
   TRAIN,
   Batch,
   Example,
   Skip,
+  clear_row,
+  empty_batch,
   stack,
   to_batch,
   write_row,
 )
-from inksight_jax.pipeline.families import load_tasks
+from inksight_jax.pipeline.families import differences, load_tasks
 from inksight_jax.pipeline.mixture import component_rates
 from inksight_jax.pipeline.records import MixtureRecords
-from inksight_jax.pipeline.schedule import Schedule
+from inksight_jax.pipeline.schedule import Schedule, rows_of_host
 from inksight_jax.pipeline.shards import ShardReader
-from inksight_jax.pipeline.task_set import TaskSet
+from inksight_jax.pipeline.task_set import Shape, TaskSet
 from inksight_jax.pipeline.vocabulary_report import (
   report_table,
   vocabulary_report,
@@ -44,19 +47,6 @@ from inksight_jax.pipeline.workers import (
 AHEAD = 2
 # Targets of each component that are measured before training: a second or two.
 SUMMARY_SAMPLES = 200
-
-
-def _rows(batch_size: int, host: int, num_hosts: int) -> range:
-  """Rows of each global batch that belong to a host."""
-  if batch_size < 1 or batch_size % num_hosts:
-    raise ValueError(
-      f"The batch size {batch_size} must be a positive multiple of the number "
-      f"of hosts, {num_hosts}."
-    )
-  if not 0 <= host < num_hosts:
-    raise ValueError(f"Host {host} is not one of {num_hosts}.")
-  local = batch_size // num_hosts
-  return range(host * local, (host + 1) * local)
 
 
 class ShardBatches:
@@ -97,7 +87,7 @@ class ShardBatches:
     if tasks is not None and tasks.name != stored.name:
       raise ValueError(
         f"{directory} holds {stored.name}, the configuration asks for "
-        f"{tasks.name}: {_differences(stored, tasks)}. Write the cache anew "
+        f"{tasks.name}: {differences(stored, tasks)}. Write the cache anew "
         "or use its settings."
       )
     self.spec = tasks or stored
@@ -116,7 +106,7 @@ class ShardBatches:
     self.seed = seed
     self.batch_size = batch_size
     self.slots = slots
-    self._rows = _rows(batch_size, host, num_hosts)
+    self._rows = rows_of_host(batch_size, host, num_hosts)
 
   def __len__(self) -> int:
     """Examples of all components together."""
@@ -180,14 +170,17 @@ class RecordBatches:
 
   For data sets that are prepared or fit into memory, for evaluation and for
   trying things out. Every epoch of the training split is augmented afresh. The
-  batches are the same whatever the number of workers.
+  batches are the same whatever the number of workers. Pictures of several
+  shapes come in batches of one shape each, see `buckets`.
 
   Args:
     tasks: the tasks and their sources.
     split: a split name.
     batch_size: rows over all hosts.
     seed: seed of order, placement and augmentation.
-    shuffle: False keeps the reader's order within each component.
+    shuffle: False keeps the reader's order within each component; where there
+      are several shapes, each pass over the examples then ends with batches
+      whose last rows are empty: zeros, loss weights too.
     host, num_hosts: which rows of each batch to build.
     workers: processes that build examples; 0 for the calling one, None for one
       per core.
@@ -209,7 +202,7 @@ class RecordBatches:
   ) -> None:
     self.spec = tasks
     self.batch_size = batch_size
-    self._rows = _rows(batch_size, host, num_hosts)
+    self._rows = rows_of_host(batch_size, host, num_hosts)
     self.records = MixtureRecords(tasks, split)
     self.rates = component_rates(
       tasks.components, tasks.rates, self.records.sizes
@@ -220,6 +213,8 @@ class RecordBatches:
       seed,
       shuffle,
     )
+    self._shuffle = shuffle
+    self._shapes = buckets.Shapes(tasks)
     self._builder = Builder(tasks, split, seed, self.records.pools())
     self._workers = cores() if workers is None else workers
     self._pool: WorkerPool | None = None
@@ -232,20 +227,32 @@ class RecordBatches:
     component = self.records.components[name]
     return Job(component, self.records.of(component), index, epoch)
 
-  def example(self, position: int) -> tuple[str, Record, Example]:
+  @property
+  def most_shapes(self) -> int:
+    """Shapes that batches may have; each is a program to compile."""
+    return len(self.spec.image_shapes)
+
+  def example(
+    self, position: int, shape: Shape | None = None
+  ) -> tuple[str, Record, Example]:
     """(component, record, example) at a position of the global order.
 
     A record that gives no example (too long, say) is replaced by the next one
     of its component, so that the position of every other example stays.
+
+    Args:
+      position: from 0.
+      shape: the next one with such a picture; None for any.
 
     Raises:
       ValueError: no record of the component gives an example.
     """
     reason = ""
     name = self.schedule[position][0]
-    count = len(self.records.indices[name])
-    for offset in range(count):
+    for offset in range(count := len(self.records.indices[name])):
       job = self._job(position, offset)
+      if shape is not None and self._shapes(job) != shape:
+        continue
       record, example = self._builder(job)
       if not isinstance(example, Skip):
         return name, record, example
@@ -258,11 +265,29 @@ class RecordBatches:
     """Batches from batch number `start` on, without end."""
     if self._workers:
       yield from self._batches_of_workers(start)
-    for batch in itertools.count(start):
-      first = batch * self.batch_size
-      yield to_batch(
-        [self.example(first + row)[2] for row in self._rows], self.spec
-      )
+    for shape, positions in self._order(start):
+      yield self._build(shape, positions)
+
+  def _order(self, start: int) -> Iterator[tuple[Shape, Sequence[int]]]:
+    """Shape and positions of each global batch, see `buckets`."""
+    return buckets.order(
+      self.spec.image_shapes,
+      lambda position: self._shapes(self._job(position)),
+      self.batch_size,
+      start,
+      None if self._shuffle else sum(self.records.sizes.values()),
+    )
+
+  def _build(self, shape: Shape, positions: Sequence[int]) -> Batch:
+    """This host's rows of a batch; those past its positions are empty."""
+    batch = empty_batch(self.spec, len(self._rows), shape)
+    for row, place in enumerate(self._rows):
+      if place < len(positions):
+        example = self.example(positions[place], shape)[2]
+        write_row(batch, row, example, self.spec)
+      else:
+        clear_row(batch, row)
+    return batch
 
   def _batches_of_workers(self, start: int) -> Iterator[Batch]:
     """The same batches, a few ahead, each shared out among the workers."""
@@ -270,24 +295,31 @@ class RecordBatches:
       self._pool = WorkerPool(
         self._workers, self._builder, len(self._rows), AHEAD + 1
       )
-    waiting: collections.deque[tuple[int, Pieces]] = collections.deque()
+    waiting: collections.deque[Any] = collections.deque()
     try:
-      for batch in itertools.count(start):
-        first = batch * self.batch_size
-        jobs = [self._job(first + row) for row in self._rows]
-        waiting.append((first, self._pool.submit(jobs)))
+      for shape, positions in self._order(start):
+        pieces = None
+        # The few that are not full are built here.
+        if len(positions) == self.batch_size:
+          jobs = [self._job(positions[row]) for row in self._rows]
+          pieces = self._pool.submit(jobs, shape)
+        waiting.append((shape, positions, pieces))
         if len(waiting) > AHEAD:
-          first, pieces = waiting.popleft()
-          yield self._joined(first, pieces)
+          yield self._joined(*waiting.popleft())
     finally:
-      for _, pieces in waiting:
-        pieces.cancel()
+      for _, _, pieces in waiting:
+        if pieces is not None:
+          pieces.cancel()
 
-  def _joined(self, first: int, pieces: Pieces) -> Batch:
+  def _joined(
+    self, shape: Shape, positions: Sequence[int], pieces: Pieces | None
+  ) -> Batch:
     """Puts the workers' rows together and replaces what gave no example."""
+    if pieces is None:
+      return self._build(shape, positions)
     batch, skipped = pieces.result()
     for row in skipped:
-      example = self.example(first + self._rows[row])[2]
+      example = self.example(positions[self._rows[row]], shape)[2]
       write_row(batch, row, example, self.spec)
     return batch
 
@@ -303,20 +335,10 @@ class RecordBatches:
     Of every text, and of SUMMARY_SAMPLES targets per component; `inksight-jax
     data vocabulary` looks at more.
     """
-    report = vocabulary_report(
-      self.records.tasks, self.records.split, SUMMARY_SAMPLES
+    records = self.records
+    return report_table(
+      vocabulary_report(records.tasks, records.split, SUMMARY_SAMPLES)
     )
-    return report_table(report)
-
-
-def _differences(ours: TaskSet, theirs: TaskSet) -> str:
-  """Names the fields in which two specs differ."""
-  one, other = ours.identity(), theirs.identity()
-  return ", ".join(
-    f"{key} {one.get(key)!r} against {other.get(key)!r}"
-    for key in sorted({*one, *other})
-    if one.get(key) != other.get(key)
-  )
 
 
 class MixtureBatches:
@@ -351,7 +373,7 @@ class MixtureBatches:
     self.batch_size = batch_size
     self._host = host
     self._num_hosts = num_hosts
-    self._local = len(_rows(batch_size, host, num_hosts))
+    self._local = len(rows_of_host(batch_size, host, num_hosts))
 
   def batches(self, start: int = 0) -> Iterator[Batch]:
     """Batches from batch number `start` on, without end."""

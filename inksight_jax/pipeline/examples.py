@@ -44,7 +44,7 @@ class Example:
   """One example before padding.
 
   Attributes:
-    image: uint8[height, width, 3], of the tasks' `image_shape`.
+    image: uint8[height, width, 3], one of the tasks' `image_shapes`.
     inputs: int32[<= prompt_length] prompt ids.
     targets: int32[<= target_length] target ids, EOS last.
     coarsened: how often the tolerance was doubled to make the ink fit.
@@ -249,13 +249,18 @@ def build_ink_example(
 
 
 def feature_shapes(
-  spec: TaskSet,
+  spec: TaskSet, image_shape: tuple[int, int] | None = None
 ) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
-  """Shape and type of each feature of one example, see `to_model_features`."""
+  """Shape and type of each feature of one example, see `to_model_features`.
+
+  Args:
+    spec: the tasks.
+    image_shape: one of their `image_shapes`; the largest by default.
+  """
   room, length = spec.prompt_length, spec.target_length
   prompts = {"encoder_input_tokens": ((room,), np.int32)} if room else {}
   return {
-    "encoder_input_image": ((*spec.image_shape, 3), np.uint8),
+    "encoder_input_image": ((*(image_shape or spec.image_shape), 3), np.uint8),
     **prompts,
     "decoder_input_tokens": ((length,), np.int32),
     "decoder_target_tokens": ((length,), np.int32),
@@ -263,11 +268,13 @@ def feature_shapes(
   }
 
 
-def empty_batch(spec: TaskSet, rows: int) -> Batch:
+def empty_batch(
+  spec: TaskSet, rows: int, image_shape: tuple[int, int] | None = None
+) -> Batch:
   """Room for the features of `rows` examples, to be written."""
   return {
     name: np.empty((rows, *shape), dtype)
-    for name, (shape, dtype) in feature_shapes(spec).items()
+    for name, (shape, dtype) in feature_shapes(spec, image_shape).items()
   }
 
 
@@ -294,9 +301,21 @@ def write_row(
   batch["decoder_loss_weights"][row] = targets != PAD_ID
 
 
+def clear_row(batch: Batch, row: int) -> None:
+  """Leaves a row empty: nothing in it has any weight."""
+  for values in batch.values():
+    values[row] = 0
+
+
 def to_batch(examples: Sequence[Example], spec: TaskSet) -> Batch:
-  """`to_model_features` of several examples, along a leading batch axis."""
-  batch = empty_batch(spec, len(examples))
+  """`to_model_features` of several examples, along a leading batch axis.
+
+  Args:
+    examples: at least one; pictures of one shape.
+    spec: the tasks.
+  """
+  height, width = examples[0].image.shape[:2]
+  batch = empty_batch(spec, len(examples), (height, width))
   for row, example in enumerate(examples):
     write_row(batch, row, example, spec)
   return batch
@@ -322,9 +341,11 @@ def to_model_features(
   Raises:
     ValueError: the example is longer than the spec allows.
   """
-  batch = empty_batch(spec, 1)
-  write_row(batch, 0, example, spec)
-  return {name: values[0] for name, values in batch.items()}
+  values = vars(example) if isinstance(example, Example) else example
+  height, width = values["image"].shape[:2]
+  batch = empty_batch(spec, 1, (height, width))
+  write_row(batch, 0, values, spec)
+  return {name: rows[0] for name, rows in batch.items()}
 
 
 def shift_right(targets: NDArray[np.int32]) -> NDArray[np.int32]:

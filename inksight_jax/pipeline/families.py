@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 
 from inksight_jax.pipeline.page_reading import PageTasks
+from inksight_jax.pipeline.picture_coding import PictureTasks
 from inksight_jax.pipeline.reading import ReadingTasks
 from inksight_jax.pipeline.spec import InkSightTasks
 from inksight_jax.pipeline.task_set import FIRST_FAMILY, TaskSet, read_spec
 
 FAMILIES: Mapping[str, type[TaskSet]] = {
-  cls.FAMILY: cls for cls in (InkSightTasks, ReadingTasks, PageTasks)
+  cls.FAMILY: cls
+  for cls in (InkSightTasks, ReadingTasks, PageTasks, PictureTasks)
 }
 
 
@@ -34,3 +36,13 @@ def load_tasks(directory: str) -> TaskSet:
       f"{', '.join(FAMILIES)}."
     )
   return FAMILIES[family].load(directory)
+
+
+def differences(ours: TaskSet, theirs: TaskSet) -> str:
+  """Names the fields in which two sets of tasks differ."""
+  one, other = ours.identity(), theirs.identity()
+  return ", ".join(
+    f"{key} {one.get(key)!r} against {other.get(key)!r}"
+    for key in sorted({*one, *other})
+    if one.get(key) != other.get(key)
+  )

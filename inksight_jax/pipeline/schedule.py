@@ -92,6 +92,19 @@ class Schedule:
     return kept[1]
 
 
+def rows_of_host(batch_size: int, host: int, num_hosts: int) -> range:
+  """Rows of each global batch that belong to a host."""
+  if batch_size < 1 or batch_size % num_hosts:
+    raise ValueError(
+      f"The batch size {batch_size} must be a positive multiple of the number "
+      f"of hosts, {num_hosts}."
+    )
+  if not 0 <= host < num_hosts:
+    raise ValueError(f"Host {host} is not one of {num_hosts}.")
+  local = batch_size // num_hosts
+  return range(host * local, (host + 1) * local)
+
+
 def _quotas(rates: Mapping[str, float]) -> list[int]:
   """Shares a period out by largest remainder."""
   total = sum(rates.values())

@@ -233,6 +233,7 @@ def write_shards(
   """
   if repeats < 1:
     raise ValueError(f"`repeats` must be at least 1; got {repeats}.")
+  spec.check_one_shape("Array shards")
   _prepare(directory, spec, seed, repeats)
   pools = {
     (source.key, split): pool

@@ -23,6 +23,7 @@ from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.registry import DATASETS
 from inksight_jax.ink.normalize import Placement
 from inksight_jax.ink.types import Ink
+from inksight_jax.pipeline.identity import plain, vocabulary_identity
 from inksight_jax.pipeline.mixture import (
   Component,
   Source,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
   from inksight_jax.pipeline.examples import Example, Skip, Tokens
 
 SPEC_NAME = "spec.json"
+# Height and width of a picture, pixels.
+Shape = tuple[int, int]
 # Caches were of this family before there were others, and do not say so.
 FIRST_FAMILY = "inksight"
 
@@ -64,31 +67,6 @@ class TaskInfo:
   def needs_text(self) -> bool:
     """Whether an example of this task needs a record with text."""
     return self.text_in_prompt or self.writes_text
-
-
-def plain(value: Any) -> Any:
-  """Turns tuples and mappings into what JSON gives back."""
-  if isinstance(value, Mapping):
-    return {str(k): plain(v) for k, v in sorted(value.items())}
-  if isinstance(value, (list, tuple)):
-    return [plain(v) for v in value]
-  if dataclasses.is_dataclass(value) and not isinstance(value, type):
-    return plain(dataclasses.asdict(value))
-  return value
-
-
-def _vocabulary_identity(vocabulary: Vocabulary) -> dict[str, Any]:
-  """What a vocabulary is, wherever its files lie."""
-  text = plain(vocabulary.text.to_config())
-  if "path" in text:
-    with open(text.pop("path"), "rb") as file:
-      text["sha256"] = hashlib.sha256(file.read()).hexdigest()
-  return {
-    "text": text,
-    "canvas": vocabulary.ink and vocabulary.ink.canvas,
-    # Left out where there is none: caches keep their names.
-    **({"pictures": plain(vocabulary.pictures)} if vocabulary.pictures else {}),
-  }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,13 +139,39 @@ class TaskSet:
 
   @property
   def image_shape(self) -> tuple[int, int]:
-    """(height, width) of the pictures that the network sees, pixels."""
+    """(height, width) of the pictures that the network sees, pixels.
+
+    The largest, where `image_shapes` has several.
+    """
     raise NotImplementedError
 
   @property
   def sees_pictures(self) -> bool:
     """Whether batches have pictures, or only tokens."""
     return True
+
+  @property
+  def image_shapes(self) -> tuple[Shape, ...]:
+    """All shapes that pictures of examples may have; most families have one."""
+    return (self.image_shape,)
+
+  def check_one_shape(self, what: str) -> None:
+    """Refuses several shapes of pictures.
+
+    Args:
+      what: holds but one, for the message.
+    """
+    if len(self.image_shapes) > 1:
+      raise ValueError(
+        f"{what} hold pictures of one shape, these tasks have "
+        f"{len(self.image_shapes)}; train from records "
+        "(gin/runs/from_records.gin), or on one canvas (SQUARE = True)."
+      )
+
+  def shape_of(self, record: Record, task: str) -> Shape:
+    """The shape of the picture that `build` makes of a record, beforehand."""
+    del record, task
+    return self.image_shape
 
   @property
   def fitting(self) -> tuple[Padding, Align]:
@@ -320,7 +324,7 @@ class TaskSet:
     # that caches keep their names.
     if not self.sources:
       del values["sources"]
-    values["vocabulary"] = _vocabulary_identity(self.vocabulary)
+    values["vocabulary"] = vocabulary_identity(self.vocabulary)
     return values
 
   def to_json(self) -> str:

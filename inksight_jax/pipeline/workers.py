@@ -37,7 +37,7 @@ from inksight_jax.pipeline.examples import (
 from inksight_jax.pipeline.joined import record_at
 from inksight_jax.pipeline.mixture import Component
 from inksight_jax.pipeline.records import SplitRecords
-from inksight_jax.pipeline.task_set import TaskSet
+from inksight_jax.pipeline.task_set import Shape, TaskSet
 
 # Rows of a batch that are worth a trip to a worker.
 _MIN_ROWS = 4
@@ -175,14 +175,14 @@ class Slots:
 
   def __init__(self, spec: TaskSet, rows: int, count: int) -> None:
     self._places: list[dict[str, int]] = []
-    self._features = {
-      name: ((rows, *shape), dtype)
-      for name, (shape, dtype) in feature_shapes(spec).items()
-    }
+    self._spec = spec
+    self._rows = rows
+    # A slot holds a batch of any shape.
+    largest = max(spec.image_shapes, key=math.prod)
     end = 0
     for _ in range(count):
       place = {}
-      for name, (shape, dtype) in self._features.items():
+      for name, (shape, dtype) in self._features(largest).items():
         place[name] = end
         size = math.prod(shape) * np.dtype(dtype).itemsize
         # Aligned, as NumPy's own arrays are.
@@ -202,13 +202,22 @@ class Slots:
     """Ends the use of a slot."""
     self._free.append(slot)
 
-  def batch(self, slot: int) -> Batch:
+  def _features(self, image_shape: Shape) -> dict[str, Any]:
+    """Shape and type of the features of a batch."""
+    return {
+      name: ((self._rows, *shape), dtype)
+      for name, (shape, dtype) in feature_shapes(
+        self._spec, image_shape
+      ).items()
+    }
+
+  def batch(self, slot: int, image_shape: Shape) -> Batch:
     """The features of all rows in a slot; not a copy."""
     return {
       name: np.frombuffer(
         self._memory, dtype, math.prod(shape), self._places[slot][name]
       ).reshape(shape)
-      for name, (shape, dtype) in self._features.items()
+      for name, (shape, dtype) in self._features(image_shape).items()
     }
 
 
@@ -224,7 +233,7 @@ def _remember(builder: Builder, slots: Slots) -> None:
 
 
 def _build(
-  jobs: Sequence[Job], slot: int | None, first: int
+  jobs: Sequence[Job], slot: int | None, first: int, image_shape: Shape
 ) -> tuple[Batch | None, list[int]]:
   """Builds the rows of a run of jobs.
 
@@ -232,6 +241,7 @@ def _build(
     jobs: one per row.
     slot: where to write; None to return the features instead.
     first: row of the batch that the run begins with.
+    image_shape: of the batch.
 
   Returns:
     The features, unless written to a slot, and the rows of the batch that are
@@ -240,9 +250,9 @@ def _build(
   assert _builder is not None and _slots is not None
   spec = _builder.spec
   if slot is None:
-    batch, start = empty_batch(spec, len(jobs)), 0
+    batch, start = empty_batch(spec, len(jobs), image_shape), 0
   else:
-    batch, start = _slots.batch(slot), first
+    batch, start = _slots.batch(slot, image_shape), first
   skipped = []
   for row, job in enumerate(jobs):
     _, example = _builder(job)
@@ -259,6 +269,7 @@ class Pieces:
   Args:
     slots: the shared memory.
     slot: where the batch is written; None where the workers send it.
+    image_shape: of the batch.
     runs: results of `_build`, in the order of the rows.
   """
 
@@ -266,10 +277,12 @@ class Pieces:
     self,
     slots: Slots,
     slot: int | None,
+    image_shape: Shape,
     runs: list[concurrent.futures.Future[Any]],
   ) -> None:
     self._slots = slots
     self._slot = slot
+    self._image_shape = image_shape
     self._runs = runs
 
   def result(self) -> tuple[Batch, list[int]]:
@@ -285,7 +298,7 @@ class Pieces:
         for name in pieces[0]
       }
     else:
-      shared = self._slots.batch(self._slot)
+      shared = self._slots.batch(self._slot, self._image_shape)
       batch = {name: values.copy() for name, values in shared.items()}
     self._end()
     return batch, [row for rows in skips for row in rows]
@@ -320,15 +333,15 @@ class WorkerPool:
     self._slots = Slots(builder.spec, rows, slots)
     self._pool = start_processes(workers, _remember, builder, self._slots)
 
-  def submit(self, jobs: Sequence[Job]) -> Pieces:
-    """Shares the rows of a batch out among the workers."""
+  def submit(self, jobs: Sequence[Job], image_shape: Shape) -> Pieces:
+    """Shares the rows of a batch, of one shape, out among the workers."""
     size = max(_MIN_ROWS, -(-len(jobs) // self._workers))
     slot = self._slots.take()
     runs = []
     for first in range(0, len(jobs), size):
       packed = [job.packed() for job in jobs[first : first + size]]
-      runs.append(self._pool.submit(_build, packed, slot, first))
-    return Pieces(self._slots, slot, runs)
+      runs.append(self._pool.submit(_build, packed, slot, first, image_shape))
+    return Pieces(self._slots, slot, image_shape, runs)
 
   def close(self) -> None:
     """Ends the processes."""

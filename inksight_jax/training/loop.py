@@ -90,7 +90,9 @@ def fit(
   clock = clock_lib.Clock()
   start = (checkpointer.latest_step() if checkpointer else None) or 0
   feed = prefetch.Prefetcher(
-    batches.batches(start), mesh_lib.batch_sharding(mesh)
+    batches.batches(start),
+    mesh_lib.batch_sharding(mesh),
+    most_shapes=getattr(batches, "most_shapes", 1),
   )
   goodput = goodput_lib.Goodput(clock, model_dir, start)
   report = _Report(writer, clock, goodput, log_every, model_dir)
@@ -111,16 +113,15 @@ def fit(
           state = _begin(model, optimizer, plan, seed, load)
       if start >= train_steps:
         return state
-      with clock.time("compile"):
-        train_step = step_lib.make_train_step(
-          model, optimizer, seed, microbatches
-        )
-        compiled = compile_step(train_step, plan.shapes, plan.shardings, batch)
+      train_step = step_lib.make_train_step(
+        model, optimizer, seed, microbatches
+      )
+      programs = _Programs(train_step, plan, clock)
       for step in range(start + 1, train_steps + 1):
         if step > start + 1:
           with clock.time("data"):
             host_batch, batch = _next_batch(feed, step - 1)
-        state, metrics, health = compiled(state, batch)
+        state, metrics, health = programs.of(batch)(state, batch)
         report.settle()
         report.add(step, metrics, health, host_batch)
         preempted = stop = preemption.requested(step)
@@ -260,6 +261,31 @@ def _plan(
     model, optimizer, input_shapes, input_types, mesh, rules
   )
   return _Plan(shapes, shardings, input_shapes, input_types)
+
+
+class _Programs:
+  """The compiled step for each shape of batch, compiled when it first comes."""
+
+  def __init__(
+    self,
+    train_step: step_lib.StepFunction,
+    plan: _Plan,
+    clock: clock_lib.Clock,
+  ) -> None:
+    self._train_step = train_step
+    self._plan = plan
+    self._clock = clock
+    self._compiled: dict[Any, Any] = {}
+
+  def of(self, batch: Mapping[str, jax.Array]) -> Any:
+    """The step for batches like this one."""
+    key = tuple(sorted((name, x.shape, x.dtype) for name, x in batch.items()))
+    if key not in self._compiled:
+      with self._clock.time("compile"):
+        self._compiled[key] = compile_step(
+          self._train_step, self._plan.shapes, self._plan.shardings, batch
+        )
+    return self._compiled[key]
 
 
 def _resume(

@@ -14,7 +14,11 @@ HostBatch = Mapping[str, np.ndarray]
 
 @runtime_checkable
 class BatchSource(Protocol):
-  """What a loop trains on."""
+  """What a loop trains on.
+
+  Its batches are all of one shape, unless an attribute `most_shapes` says how
+  many shapes there are.
+  """
 
   def batches(self, start: int = 0) -> Iterator[HostBatch]:
     """Iterates over batches, the same ones for the same `start`.
@@ -37,6 +41,7 @@ class Prefetcher:
     batches: Iterator[HostBatch],
     sharding: NamedSharding,
     ahead: int = 2,
+    most_shapes: int = 1,
   ) -> None:
     """Starts reading.
 
@@ -44,12 +49,14 @@ class Prefetcher:
       batches: the process's own part of each batch.
       sharding: of the batches on the devices.
       ahead: number of batches waiting at most.
+      most_shapes: shapes that batches may have.
     """
     self._batches = batches
     self._sharding = sharding
     self._queue: queue.Queue[Any] = queue.Queue(maxsize=ahead)
     self._stopped = threading.Event()
-    self._shapes: dict[str, Any] | None = None
+    self._shapes: list[dict[str, Any]] = []
+    self._most_shapes = most_shapes
     self._thread = threading.Thread(
       target=self._run, name="prefetch", daemon=True
     )
@@ -102,13 +109,15 @@ class Prefetcher:
     return False
 
   def _check(self, batch: HostBatch) -> None:
-    """One compiled step serves all batches, so all must look alike."""
+    """Every shape is a step to compile, so they must be few and foreseen."""
     shapes = {name: (x.shape, x.dtype) for name, x in batch.items()}
-    if self._shapes is None:
-      self._shapes = shapes
-    if shapes != self._shapes:
+    if shapes not in self._shapes:
+      self._shapes.append(shapes)
+    if len(self._shapes) > self._most_shapes:
       raise ValueError(
-        f"A batch has features {shapes} but the first one had {self._shapes}; "
+        f"A batch has features {shapes} but the first one had "
+        f"{self._shapes[0]}, and batches of {self._most_shapes} shapes were "
+        "announced; "
         "pad all batches to one shape and drop a smaller last one."
       )
 

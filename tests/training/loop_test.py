@@ -256,3 +256,47 @@ def test_loaded_weights_are_where_training_starts(
   given["kernel"] = given["kernel"][:, :3]
   with pytest.raises(ValueError, match=r"kernel .* \(8, 3\); .*\(8, 16"):
     train(1, load=[lambda params: given])
+
+
+def test_batches_of_several_shapes_train_and_resume(
+  toy_model, toy_batches, one_device_mesh, tmp_path, monkeypatch
+):
+  """Odd batches are shorter; one program each, whatever the order."""
+
+  class Mixed:
+    most_shapes = 2
+
+    def batches(self, start=0):
+      for index, batch in enumerate(toy_batches().batches(start), start):
+        yield {k: v[:, :4] for k, v in batch.items()} if index % 2 else batch
+
+  compiled = []
+  compile_step = loop.compile_step
+  monkeypatch.setattr(
+    loop,
+    "compile_step",
+    lambda *args: compiled.append(args[-1]) or compile_step(*args),
+  )
+
+  def train(steps, folder, curve):
+    checkpointer = checkpoints.Checkpointer(str(folder))
+    state = loop.fit(
+      toy_model(),
+      optimizers.adamw(1e-2),
+      Mixed(),
+      steps,
+      mesh=one_device_mesh,
+      checkpointer=checkpointer,
+      writer=curve,
+      log_every=1,
+    )
+    checkpointer.close()
+    return bits(state)
+
+  whole, parts = Curve(), Curve()
+  expected = train(5, tmp_path / "whole", whole)
+  assert len(compiled) == 2
+  # It goes on with a batch of the other shape than it began with.
+  train(3, tmp_path / "parts", parts)
+  assert train(5, tmp_path / "parts", parts) == expected
+  assert parts.loss == whole.loss
