@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from flax.typing import Initializer
 from jaxtyping import Array, Bool, Float
 
 from inksight_jax.networks import layers
@@ -34,7 +35,7 @@ class UpBlock(nn.Module):
   ) -> Float[Array, "batch rows columns features"]:
     x = nn.relu(StyleNorm(name="norm_0")(inputs, style))
     if self.enlarge:
-      x, inputs = _enlarge(x), _enlarge(inputs)
+      x, inputs = enlarge(x), enlarge(inputs)
     x = Conv(self.features, name="conv_0")(keep(x, written))
     x = nn.relu(StyleNorm(name="norm_1")(x, style))
     x = Conv(self.features, name="conv_1")(keep(x, written))
@@ -91,7 +92,7 @@ class DownBlock(nn.Module):
     if inputs.shape[-1] != self.features:
       inputs = Conv(self.features, size=1, spectral=True, name="bypass")(inputs)
     x = x + inputs
-    return _reduce(x) if self.reduce else x
+    return halve(x) if self.reduce else x
 
 
 class Conv(nn.Module):
@@ -102,11 +103,13 @@ class Conv(nn.Module):
     size: side of the kernel.
     spectral: divides the kernel by its largest singular value (Miyato et al.
       2018).
+    kernel_init: initialiser of the kernel.
   """
 
   features: int
   size: int = 3
   spectral: bool = False
+  kernel_init: Initializer = nn.initializers.he_normal()
 
   @nn.compact
   def __call__(
@@ -115,7 +118,7 @@ class Conv(nn.Module):
     shape = (self.size, self.size, inputs.shape[-1], self.features)
     kernel = layers.param_with_axes(
       "kernel",
-      nn.initializers.he_normal(),
+      self.kernel_init,
       shape,
       jnp.float32,
       axes=("height", "width", "conv_in", "conv_out"),
@@ -184,18 +187,20 @@ def leaky(x: Array) -> Array:
   return nn.leaky_relu(x, 0.2)
 
 
-def _enlarge(
+def enlarge(
   x: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch rows columns channels"]:
+  """Twice the height and width, each pixel four times."""
   batch, height, width, channels = x.shape
   shape = (batch, height, 2, width, 2, channels)
   x = jnp.broadcast_to(x[:, :, None, :, None, :], shape)
   return x.reshape(batch, 2 * height, 2 * width, channels)
 
 
-def _reduce(
+def halve(
   x: Float[Array, "batch rows columns channels"],
 ) -> Float[Array, "batch height width channels"]:
+  """Half the height and width: means of four pixels."""
   batch, rows, columns, channels = x.shape
   shape = (batch, rows // 2, 2, columns // 2, 2, channels)
   return jnp.mean(x.reshape(shape), axis=(2, 4))
