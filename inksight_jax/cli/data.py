@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from inksight_jax.cli import data_prepare
+from inksight_jax.cli import data_prepare, data_tokenize
 from inksight_jax.cli.train import add_gin_arguments
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ What there is to train on. `list` names the data sets and says which are there,
 `prepare` checks a download and writes it in the one shape that recipes read
 fast, `show` draws samples, `vocabulary` counts characters and target lengths of
 a recipe, `cache` renders its tasks into array shards, which train without
-TensorFlow and without rendering again.
+TensorFlow and without rendering again, `tokenize` turns pictures into codes by
+a trained VQ-VAE.
 """
 EPILOG = """\
 examples:
@@ -31,6 +32,8 @@ examples:
   inksight-jax data show unipen --path=unipen.tar.xz --option categories=7
   inksight-jax data cache --gin_file=gin/recipes/unipen_characters.gin \\
     --output_dir=caches/characters --repeats=4
+  inksight-jax data tokenize --model_dir=runs/codes --output_dir=tokens \\
+    --repeats=10
   inksight-jax data vocabulary --gin_file=gin/recipes/unipen_words.gin \
     --gin.DATA_PATH='"data/unipen"'
 
@@ -54,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   _add_show_arguments(verbs.add_parser("show", help="draw samples"))
   _add_cache_arguments(
     verbs.add_parser("cache", help="write array shards of a recipe's tasks")
+  )
+  data_tokenize.add_tokenize_arguments(
+    verbs.add_parser("tokenize", help="write the codes of pictures")
   )
   _add_vocabulary_arguments(
     verbs.add_parser("vocabulary", help="count characters and target lengths")

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inksight_jax.cli import generate
+from inksight_jax.cli import generate, reconstruct
 from inksight_jax.cli.options import weights_option
 
 if TYPE_CHECKING:
@@ -126,6 +126,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
   """Evaluates; returns the exit code."""
+  from inksight_jax.inference import recipe
+  from inksight_jax.models.vqvae import VQVAE
+
+  if isinstance(recipe.read(args.model_dir).model, VQVAE):
+    return reconstruct.score(args)
   if args.judge is not None:
     return generate.score(args)
   import dataclasses
