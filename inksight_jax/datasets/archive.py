@@ -107,7 +107,8 @@ def _read_archive(
     # Streamed once: seeking in an xz archive would decompress it per member.
     with tarfile.open(fileobj=stream, mode="r|") as archive:
       for member in archive:
-        name = posixpath.normpath(member.name)
+        # As tar does: what claims to lie at the root lies below the folder.
+        name = posixpath.normpath(member.name).lstrip("/")
         if not member.isfile() or not wanted(name):
           continue
         total += member.size

@@ -13,7 +13,7 @@ from inksight_jax.datasets.archive import read_files
 def test_keeps_wanted_regular_files_only(tmp_path: pathlib.Path):
   path = tmp_path / "a.tar"
   with tarfile.open(path, "w") as tar:
-    for name in ("./data/a.dat", "data/b.txt"):
+    for name in ("./data/a.dat", "data/b.txt", "/data/c.dat"):
       info = tarfile.TarInfo(name)
       info.size = 3
       tar.addfile(info, io.BytesIO(b"abc"))
@@ -22,7 +22,7 @@ def test_keeps_wanted_regular_files_only(tmp_path: pathlib.Path):
     link.linkname = "/etc/passwd"
     tar.addfile(link)
   files = read_files(path, lambda name: name.endswith(".dat"))
-  assert dict(files) == {"data/a.dat": b"abc"}
+  assert dict(files) == {"data/a.dat": b"abc", "data/c.dat": b"abc"}
 
 
 def test_absurd_sizes_are_refused(
