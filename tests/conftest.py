@@ -61,6 +61,48 @@ def shared_data() -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
+def iam_folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """A form for each split in the folders of IAM: XML, forms, lines, words."""
+  import cv2
+  import numpy as np
+
+  root = tmp_path_factory.mktemp("iam")
+
+  def draw(path: str, height: int, width: int) -> None:
+    image = np.full((height, width), 230, np.uint8)
+    cv2.line(image, (4, height // 2), (width - 5, height // 3), 40, 3)
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(root / path), image)
+
+  splits = {"train": "a01-000u", "validation": "a02-000", "test": "a03-006"}
+  for number, (split, form) in enumerate(splits.items()):
+    lines = []
+    for line in range(2):
+      name, top = f"{form}-{line:02d}", 200 + 60 * line
+      words = []
+      for word, text in enumerate(("one", "two", ",", "six")):
+        part = f"{name}-{word:02d}"
+        box = f'x="{10 + 70 * word}" y="{top}" width="60" height="40"'
+        words.append(f'<word id="{part}" text="{text}"><cmp {box}/></word>')
+        draw(f"words/{form[:3]}/{form}/{part}.png", 40, 60)
+      draw(f"lines/{form[:3]}/{form}/{name}.png", 60, 300)
+      lines.append(
+        f'<line id="{name}" segmentation="ok" asy="{top}" dsy="{top + 40}" '
+        f'text="one two, six">{"".join(words)}</line>'
+      )
+    draw(f"formsA-D/{form}.png", 400, 300)
+    xml = root / "xml" / f"{form}.xml"
+    xml.parent.mkdir(exist_ok=True)
+    xml.write_text(
+      f'<form id="{form}" writer-id="{number:03d}"><machine-printed-part/>'
+      f"<handwritten-part>{''.join(lines)}</handwritten-part></form>"
+    )
+    (root / "splits").mkdir(exist_ok=True)
+    (root / "splits" / f"{split}.uttlist").write_text(f"{form}\n")
+  return root
+
+
+@pytest.fixture(scope="session")
 def run_t5x() -> Callable[..., str]:
   """Runs `python *words --gin.NAME=VALUE...` with T5X; skips without it.
 

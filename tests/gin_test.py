@@ -206,3 +206,25 @@ def test_the_network_of_inksight_reads_pages_by_gin_alone():
   assert {"image_encoder", "encoder", "decoder"} <= set(params)
   assert shapes["encoder_input_image"] == (2, 64, 128, 3)
   assert "encoder_input_tokens" not in shapes
+
+
+def test_the_encoder_of_pages_is_chosen_by_name():
+  sizes = {}
+  for encoder in ("18", "34", "50"):
+    recipe.parse(
+      ["gin/recipes/fphtr_iam_line.gin"],
+      ['DATA_PATH = "absent"', f'ENCODER = "{encoder}"', "CELL = (32, 16)"],
+    )
+    built = recipe.build()
+    assert built.model.module.config.resnet.stride == (32, 16)
+    shapes = built.tasks.input_shapes(1)
+    params = jax.eval_shape(
+      lambda built=built, shapes=shapes: built.model.get_initial_variables(
+        jax.random.key(0), shapes
+      )
+    )["params"]
+    sizes[encoder] = state.count_parameters(params["image_encoder"])
+  # The published 11.2, 21.3 and 23.5 million without their last layers, with a
+  # projection to 256 and a grey input.
+  for encoder, millions in (("18", 11.3), ("34", 21.4), ("50", 24.0)):
+    assert sizes[encoder] / 1e6 == pytest.approx(millions, rel=0.01)

@@ -12,9 +12,17 @@ import numpy as np
 import pytest
 
 from inksight_jax.models.ctc import CTC
+from inksight_jax.models.joint_ctc import JointCTC
 from inksight_jax.models.parallel import ParallelTokens
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
-from inksight_jax.networks import readers, transformer_decoder, trocr, vit
+from inksight_jax.networks import (
+  page_reader,
+  readers,
+  resnet,
+  transformer_decoder,
+  trocr,
+  vit,
+)
 from inksight_jax.training import loop, optimizers
 
 LENGTH = 4
@@ -42,6 +50,22 @@ def _model(kind):
   decoder = transformer_decoder.DecoderConfig(
     VOCAB_SIZE, 32, 2, 32, num_layers=1, max_length=LENGTH, dropout_rate=0.0
   )
+  if kind == "page":
+    network = page_reader.PageReader(
+      page_reader.PageReaderConfig(
+        resnet.ResNetConfig(
+          width=32,
+          blocks=(1, 1),
+          channels=(8, 16),
+          stride=(4, 4),
+          stem_kernel=3,
+          max_pool=False,
+        ),
+        decoder,
+        frame_vocab_size=VOCAB_SIZE,
+      )
+    )
+    return JointCTC(network, blank_id=VOCAB_SIZE - 1)
   return SequenceToSequence(trocr.TrOCR(trocr.TrOCRConfig(encoder, decoder)))
 
 
@@ -60,7 +84,7 @@ def _batch():
   }
 
 
-@pytest.mark.parametrize("kind", ["parallel", "ctc", "autoregressive"])
+@pytest.mark.parametrize("kind", ["parallel", "ctc", "autoregressive", "page"])
 def test_eight_pictures_are_learned_by_heart(kind):
   model, batch = _model(kind), _batch()
 

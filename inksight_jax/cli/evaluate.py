@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from inksight_jax.cli import generate, reconstruct
-from inksight_jax.cli.options import weights_option
+from inksight_jax.cli.options import step_option, weights_option
 
 if TYPE_CHECKING:
   from inksight_jax.inference.held_out import Sample
@@ -20,8 +20,9 @@ DESCRIPTION = """\
 Score a trained model on samples that it has not seen. Writes metrics.json
 (keys <task>/<metric>; each control, predictions against other samples' truths,
 as <metric>_shuffled), samples.png (input, true ink and predicted ink, coloured
-by order), worst.png and sample.gif; for text reliability.json and
-reliability.png (with matplotlib): how often characters are right by confidence.
+by order), worst.png and sample.gif; for text worst.html, which marks the errors
+of the worst, reliability.json and reliability.png (with matplotlib): how often
+characters are right by confidence.
 """
 EPILOG = """\
 examples:
@@ -94,9 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     help="a model of the same network to score on the same samples, for a "
     "table of before and after; keys <task>/<metric>_before",
   )
-  parser.add_argument(
-    "--step", type=int, metavar="N", help="checkpoint; the latest by default"
-  )
+  step_option(parser)
   parser.add_argument(
     "--seed",
     type=int,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from inksight_jax.cli.options import step_option
+
 if TYPE_CHECKING:
   from inksight_jax.inference.predictor import Predictor
 
@@ -69,9 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action="store_true",
     help="let answers take any form, as `evaluate` does",
   )
-  parser.add_argument(
-    "--step", type=int, metavar="N", help="checkpoint; the latest by default"
-  )
+  step_option(parser)
   parser.set_defaults(run=run)
 
 

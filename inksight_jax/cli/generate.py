@@ -9,6 +9,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from inksight_jax.cli.options import step_option
+
 HELP = "write words as pictures, in any number of styles"
 DESCRIPTION = """\
 Write words as pictures with a trained handwriting GAN: one PNG for each word
@@ -47,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     "--seed", type=int, default=0, metavar="N", help="of the styles"
   )
-  parser.add_argument(
-    "--step", type=int, metavar="N", help="checkpoint; the latest by default"
-  )
+  step_option(parser)
   parser.set_defaults(run=run)
 
 

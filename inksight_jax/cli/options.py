@@ -14,3 +14,19 @@ def weights_option(parser: argparse.ArgumentParser) -> None:
     help="int8 decodes faster on a CPU, from a quarter of the memory; answers "
     "differ a little (default: %(default)s)",
   )
+
+
+def step_option(parser: argparse.ArgumentParser) -> None:
+  """Adds --step, None for the latest checkpoint."""
+  parser.add_argument(
+    "--step",
+    type=parse_step,
+    metavar="N",
+    help="checkpoint, or `best` of those that were kept by a metric; the "
+    "latest by default",
+  )
+
+
+def parse_step(text: str) -> int | str:
+  """A number or "best"; argparse reports what is neither."""
+  return text if text == "best" else int(text)

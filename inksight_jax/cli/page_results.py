@@ -1,4 +1,4 @@
-"""`inksight-jax predict --page`: predictions of whole pages, one by one."""
+"""What `inksight-jax predict` does with pages, word by word or whole."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
   from inksight_jax.inference.outputs import Outputs
   from inksight_jax.inference.pages import PreparedPage
   from inksight_jax.inference.predictor import Predictor
+  from inksight_jax.inference.results import Result
 
 # Pages whose words share batches. More would keep people waiting for the first
 # result and lose more when the command is interrupted.
@@ -58,3 +59,31 @@ def page_results(
     results |= dict(zip(prepared, answers, strict=True))
     for path in chunk:
       yield path, results[path]
+
+
+def reads_pages(model: Predictor) -> bool:
+  """Whether a model reads pages whole, and so has no places for their lines."""
+  return model.tasks.FAMILY == "pages"
+
+
+def place_lines(
+  paths: Sequence[str], answers: Sequence[Result], segmenter: str
+) -> list[Result]:
+  """Answers of a reader of pages, lines where a segmenter finds as many.
+
+  Args:
+    paths: of the pictures.
+    answers: one for each.
+    segmenter: name of what finds lines.
+
+  Raises:
+    ValueError: the segmenter is unknown or not installed.
+  """
+  from inksight_jax.inference import line_places, pages
+  from inksight_jax.rendering.images import read_image
+
+  finder = pages.make_segmenter(segmenter)
+  return [
+    line_places.place_lines(answer, read_image(path), finder)
+    for path, answer in zip(paths, answers, strict=True)
+  ]

@@ -9,8 +9,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inksight_jax.cli.options import weights_option
-from inksight_jax.cli.page_results import page_results
+from inksight_jax.cli.options import step_option, weights_option
+from inksight_jax.cli.page_results import (
+  page_results,
+  place_lines,
+  reads_pages,
+)
 from inksight_jax.cli.predictions import JOURNAL, Journal
 from inksight_jax.cli.progress import Progress
 from inksight_jax.ink.formats import FORMATS
@@ -89,25 +93,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "--segmenter",
     default="builtin",
     metavar="NAME",
-    help="what finds the words of a page: builtin (default), doctr or "
-    "tesseract",
+    help="what finds the words of a page, and the places of the lines that a "
+    "reader of pages has read: builtin (default), doctr or tesseract",
   )
   parser.add_argument(
     "--format",
     metavar="LIST",
     help="with commas between: inkml, svg, animated (an SVG that writes "
     "itself), png (ink over the photo), gif, mp4 (strokes as they appear), "
-    "json, xopp (Xournal++), pagexml, alto, pdf, html (a player); default: "
-    f"{','.join(DEFAULT_FORMATS)}, for a model that writes no ink json",
+    "json, text, xopp (Xournal++), pagexml, alto, pdf, html (a player); "
+    f"default: {','.join(DEFAULT_FORMATS)}, for a model that writes no ink "
+    "json,text",
   )
   parser.add_argument(
     "--overwrite",
     action="store_true",
     help="do images again whose files are complete",
   )
-  parser.add_argument(
-    "--step", type=int, metavar="N", help="checkpoint; the latest by default"
-  )
+  step_option(parser)
   parser.add_argument(
     "--unconstrained",
     action="store_true",
@@ -149,6 +152,7 @@ def run(args: argparse.Namespace) -> int:
   if not formats:
     formats = default_formats(model)
   os.makedirs(args.output_dir, exist_ok=True)
+  segmented = args.page or reads_pages(model)
   settings = {
     "model_dir": os.path.abspath(args.model_dir),
     "step": model.step,
@@ -156,7 +160,7 @@ def run(args: argparse.Namespace) -> int:
     "text": args.text,
     "unconstrained": args.unconstrained,
     "weights": args.weights,
-    **({"segmenter": args.segmenter} if args.page else {}),
+    **({"segmenter": args.segmenter} if segmented else {}),
     **({"scales": args.scales} if args.scales else {}),
   }
   journal = Journal(args.output_dir, settings, args.overwrite)
@@ -260,7 +264,7 @@ def default_formats(model: Predictor) -> list[str]:
   """All that people look at; of a model that only reads just the text."""
   tasks = model.tasks
   writes_ink = any(tasks.info(task).writes_ink for task in tasks.tasks)
-  return list(DEFAULT_FORMATS) if writes_ink else ["json"]
+  return list(DEFAULT_FORMATS) if writes_ink else ["json", "text"]
 
 
 def _results(
@@ -289,6 +293,8 @@ def _results(
       )
     else:
       answers = model.predict_prepared(list(prepared.values()), task, texts)
+    if reads_pages(model):
+      answers = place_lines(list(prepared), answers, args.segmenter)
     results |= dict(zip(prepared, answers, strict=True))
     for path in chunk:
       yield path, results[path]

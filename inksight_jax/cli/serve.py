@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from inksight_jax.cli.options import weights_option
+from inksight_jax.cli.options import step_option, weights_option
 
 HELP = "answer pictures over HTTP"
 DESCRIPTION = """\
@@ -57,9 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
       help=f"{text} (default: %(default)s)",
     )
   weights_option(parser)
-  parser.add_argument(
-    "--step", type=int, metavar="N", help="checkpoint; the latest by default"
-  )
+  step_option(parser)
   parser.set_defaults(run=run)
 
 

@@ -76,6 +76,11 @@ class Outputs:
     """Pen width in pixels that suits the writing."""
     raise NotImplementedError
 
+  @property
+  def lines_placed(self) -> bool:
+    """Whether `to_words` knows where the lines stand."""
+    return True
+
   def to_words(self) -> tuple[tuple[Word, ...], ...]:
     """The neutral form of the words of each line."""
     raise NotImplementedError
@@ -116,6 +121,7 @@ class Outputs:
       self.line_width,
       picture,
       image_name,
+      self.lines_placed,
     )
 
   def to_svg(
@@ -334,6 +340,7 @@ _WRITERS: Mapping[str, Callable[[Outputs, str, Photo, str], None]] = {
   "gif": lambda result, path, *_: result.save_gif(path),
   "mp4": lambda result, path, *_: result.save_mp4(path),
   "json": _writing(lambda r, *_: r.to_json()),
+  "text": _writing(lambda r, *_: r.text + "\n"),
   "xopp": _writing(lambda r, image, _: r.to_xopp(image)),
   "pagexml": _writing(lambda r, _, name: r.to_pagexml(os.path.basename(name))),
   "alto": _writing(lambda r, _, name: r.to_alto(os.path.basename(name))),

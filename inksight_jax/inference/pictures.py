@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inksight_jax.inference import errors, evaluation, held_out
+from inksight_jax.inference import errors, evaluation, worst_texts
 from inksight_jax.inference.evaluation import Outcome
-from inksight_jax.inference.predictor import Predictor
+from inksight_jax.inference.in_training import HeldOutPredictions
 from inksight_jax.ink.types import Ink
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
 from inksight_jax.pipeline.task_set import TaskSet
 from inksight_jax.rendering.animation import ink_frames, write_gif
-from inksight_jax.rendering.sheet import tile
+from inksight_jax.rendering.sheet import MAX_SIDE, tile
 from inksight_jax.rendering.strokes import draw_ordered
 
 Image = NDArray[np.uint8]
@@ -25,6 +25,8 @@ CELL = 160
 # Samples side by side: a triple of pictures each, or one for reading tasks.
 TRIPLES_PER_ROW = 4
 SINGLES_PER_ROW = 12
+# Singles that are wide come in fewer columns, pixels of the whole row.
+ROW_WIDTH = 2000
 GIF_SAMPLES = 4
 GIF_FRAMES = 48
 # White between samples, pixels.
@@ -80,9 +82,9 @@ def write_pictures(
 ) -> list[str]:
   """Writes samples.png, worst.png and, where ink is written, sample.gif.
 
-  Of tasks that only read, errors.json counts the errors by kind, and where
-  there are any errors.png shows them so; names begin with that of the task
-  where there are several.
+  Of tasks that only read, errors.json counts the errors by kind, where there
+  are any errors.png shows them so, and worst.html shows the worst texts beside
+  their pictures; names begin with that of the task where there are several.
 
   The samples are the first ones, not the best.
 
@@ -116,6 +118,9 @@ def write_pictures(
   for task, outcomes in readers.items():
     prefix = f"{task}_" if len(readers) > 1 else ""
     files += errors.write_errors(outcomes, output_dir, prefix, count)
+    name = f"{prefix}worst.html"
+    worst_texts.write(bad[task], os.path.join(output_dir, name), task)
+    files.append(name)
   return files
 
 
@@ -162,33 +167,8 @@ def animate(
   ]
 
 
-class SamplePicture:
-  """The picture of a training run: the same held-out samples each time.
-
-  Attributes:
-    tasks: the tasks.
-    split: where the samples come from.
-    count: samples of each task.
-    seed: which samples.
-    cache: array shards to take them from; None builds them from records.
-  """
-
-  def __init__(
-    self,
-    tasks: TaskSet,
-    split: str = "validation",
-    count: int = 8,
-    seed: int = 0,
-    cache: str | None = None,
-  ) -> None:
-    """Remembers what to draw; samples are read at the first call."""
-    self.tasks = tasks
-    self.split = split
-    self.count = count
-    self.seed = seed
-    self.cache = cache
-    self._samples: dict[str, list[held_out.Sample]] | None = None
-    self._predictor: Predictor | None = None
+class SamplePicture(HeldOutPredictions):
+  """The picture of a training run: the same held-out samples each time."""
 
   def __call__(
     self, model: SequenceToSequence, params: Any, step: int
@@ -203,23 +183,7 @@ class SamplePicture:
     Returns:
       uint8[height, width, 3].
     """
-    if self._samples is None:
-      self._samples = held_out.held_out_samples(
-        self.tasks, self.split, self.count, self.seed, self.cache
-      )
-    if self._predictor is None or self._predictor.model is not model:
-      self._predictor = Predictor(
-        model, params, self.tasks, batch_size=self.count
-      )
-    self._predictor.params = params
-    self._predictor.step = step
-    outcomes = {
-      task: evaluation.predict_samples(self._predictor, samples)
-      for task, samples in self._samples.items()
-    }
-    # The trainer donates its parameters to the next step.
-    self._predictor.params = None
-    return draw_sheet(outcomes, self.tasks)
+    return draw_sheet(self.outcomes(model, params, step), self.tasks)
 
 
 def _task_sheet(
@@ -227,7 +191,7 @@ def _task_sheet(
 ) -> Image:
   with_ink = tasks.info(task).writes_ink
   cells = [_cell(outcome, tasks, with_ink) for outcome in outcomes]
-  per_row = TRIPLES_PER_ROW if with_ink else SINGLES_PER_ROW
+  per_row = TRIPLES_PER_ROW if with_ink else _singles_per_row(tasks)
   rows, captions = [], []
   for first in range(0, len(cells), per_row):
     row = cells[first : first + per_row]
@@ -248,8 +212,7 @@ def _cell(
   sample = outcome.sample
   cut = " (cut off)" if outcome.truncated else ""
   if not with_ink:
-    side = _side(tasks)
-    picture = _enlarged_image(sample.example.image, side)
+    picture = _enlarged_image(sample.example.image, _side(tasks))
     return [picture], [f"{sample.text}\n-> {outcome.text}{cut}"]
   pictures = [_enlarged_image(sample.example.image, _side(tasks))]
   for ink in (sample.ink, outcome.ink):
@@ -258,6 +221,13 @@ def _cell(
   score = outcome.scores.get("aiou")
   notes = [outcome.text, "" if score is None else f"AIoU {score:.2f}", cut]
   return pictures, [" ", sample.text, " ".join(filter(None, notes))]
+
+
+def _singles_per_row(tasks: TaskSet) -> int:
+  """As many pictures side by side as a wide screen shows."""
+  side = min(_side(tasks), MAX_SIDE)
+  width = side * tasks.image_shape[1] // max(tasks.image_shape)
+  return max(1, min(SINGLES_PER_ROW, ROW_WIDTH // max(1, width)))
 
 
 def _side(tasks: TaskSet) -> int:

@@ -338,7 +338,7 @@ class Predictor:
 
 def load(
   model_dir: str | os.PathLike[str],
-  step: int | None = None,
+  step: int | str | None = None,
   batch_size: int = 32,
   constrained: bool = True,
   weights: str = "float32",
@@ -350,7 +350,7 @@ def load(
 
   Args:
     model_dir: folder that training wrote.
-    step: which checkpoint; the latest by default.
+    step: which checkpoint; the latest by default, or "best".
     batch_size: largest number of images decoded together.
     constrained: hold answers to the form that their task has; see `Predictor`.
     weights: "float32" or "int8"; see `Predictor`.

@@ -15,7 +15,7 @@ from inksight_jax.inference.outputs import (
   strokes_to_lists,
 )
 from inksight_jax.ink.inkml import write_inkml
-from inksight_jax.ink.page import Word
+from inksight_jax.ink.page import Box, Word
 from inksight_jax.ink.types import Ink
 from inksight_jax.text.confidence import word_confidences
 
@@ -39,6 +39,8 @@ class Result(Outputs):
     image: the source image, uint8[height, width, 3], where it was kept.
     character_confidences: probability of each code point of `text`, its bytes
       multiplied; empty where the text was given.
+    line_boxes: where each line of `text` stands, left, top, right, bottom in
+      pixels; empty where nobody knows.
   """
 
   task: str
@@ -53,6 +55,7 @@ class Result(Outputs):
   height: int
   image: NDArray[np.uint8] | None = None
   character_confidences: tuple[float, ...] = ()
+  line_boxes: tuple[Box, ...] = ()
 
   @property
   def word_confidences(self) -> list[tuple[str, float]]:
@@ -77,18 +80,26 @@ class Result(Outputs):
     """
     return [(word.text, word.text_confidence) for (word,) in self.to_words()]
 
-  def to_words(self) -> tuple[tuple[Word, ...], ...]:
-    """Each line of the text as one word, as large as the image.
+  @property
+  def lines_placed(self) -> bool:
+    """Whether it is known where the lines stand: one has the whole image."""
+    return bool(self.line_boxes) or "\n" not in self.text
 
-    A reader of pages does not say where on them a line stands.
+  def to_words(self) -> tuple[tuple[Word, ...], ...]:
+    """Each line of the text as one word.
+
+    A reader of pages does not say where on them a line stands: without
+    `line_boxes` each is as large as the image.
     """
     whole = (0.0, 0.0, float(self.width), float(self.height))
-    if "\n" not in self.text:
-      return ((self.to_word(whole),),)
+    texts = self.text.split("\n")
+    boxes = self.line_boxes or (whole,) * len(texts)
+    if len(texts) == 1:
+      return ((self.to_word(boxes[0]),),)
     lines, start = [], 0
-    for text in self.text.split("\n"):
+    for text, box in zip(texts, boxes, strict=True):
       characters = self.character_confidences[start : start + len(text)]
-      lines.append((Word(whole, text, characters=characters),))
+      lines.append((Word(box, text, characters=characters),))
       start += len(text) + 1
     return tuple(lines)
 
@@ -132,10 +143,7 @@ class Result(Outputs):
         {"text": word, "confidence": round(sure, 4)}
         for word, sure in self.word_confidences
       ],
-      "lines": [
-        {"text": line, "confidence": None if sure is None else round(sure, 4)}
-        for line, sure in self.line_confidences
-      ],
+      "lines": self._lines(),
       "character_confidences": rounded(self.character_confidences),
       "truncated": self.truncated,
       "empty": self.empty,
@@ -143,6 +151,16 @@ class Result(Outputs):
       "height": self.height,
       "strokes": strokes_to_lists(self.ink),
     }
+
+  def _lines(self) -> list[dict[str, Any]]:
+    """Lines for JSON; with boxes where these are known."""
+    lines: list[dict[str, Any]] = [
+      {"text": line, "confidence": None if sure is None else round(sure, 4)}
+      for line, sure in self.line_confidences
+    ]
+    for line, box in zip(lines, self.line_boxes, strict=False):
+      line["box"] = [round(value, 2) for value in box]
+    return lines
 
 
 def inkml_annotations(task: str, example_id: str, text: str) -> dict[str, str]:

@@ -112,7 +112,7 @@ class WordGenerator:
 
 def load(
   model_dir: str | os.PathLike[str],
-  step: int | None = None,
+  step: int | str | None = None,
   batch_size: int = 32,
 ) -> WordGenerator:
   """Opens a model directory; gin's configuration is replaced by its own.

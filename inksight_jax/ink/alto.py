@@ -46,7 +46,7 @@ def write_alto(page: Page) -> str:
     block = etree.SubElement(space, _tag("TextBlock"), ID="block")
     _place(block, bounding_box([word.box for word in page.words]))
     for number, line in enumerate(page.lines, 1):
-      _add_line(block, line, number)
+      _add_line(block, line, number, page.placed)
   etree.indent(root)
   return etree.tostring(root, encoding="unicode") + "\n"
 
@@ -80,17 +80,18 @@ def _place(element: etree._Element, box: Box) -> None:
 
 
 def _add_line(
-  block: etree._Element, line: tuple[Word, ...], number: int
+  block: etree._Element, line: tuple[Word, ...], number: int, placed: bool
 ) -> None:
   element = etree.SubElement(block, _tag("TextLine"), ID=f"line_{number}")
-  _place(element, bounding_box([word.box for word in line]))
-  element.set(
-    "BASELINE", " ".join(f"{x:g},{y:g}" for x, y in line_baseline(line))
-  )
+  if placed:
+    _place(element, bounding_box([word.box for word in line]))
+    element.set(
+      "BASELINE", " ".join(f"{x:g},{y:g}" for x, y in line_baseline(line))
+    )
   for index, word in enumerate(line, 1):
-    if index > 1:
+    if index > 1 and placed:
       _add_space(element, line[index - 2], word)
-    _add_word(element, word, f"line_{number}_word_{index}")
+    _add_word(element, word, f"line_{number}_word_{index}", placed)
 
 
 def _add_space(element: etree._Element, before: Word, after: Word) -> None:
@@ -103,9 +104,12 @@ def _add_space(element: etree._Element, before: Word, after: Word) -> None:
   _place(space, (left, before.box[1], right, before.box[3]))
 
 
-def _add_word(element: etree._Element, word: Word, identity: str) -> None:
+def _add_word(
+  element: etree._Element, word: Word, identity: str, placed: bool
+) -> None:
   string = etree.SubElement(element, _tag("String"), ID=identity)
-  _place(string, word.box)
+  if placed:
+    _place(string, word.box)
   string.set("CONTENT", legal_text(word.text))
   if word.text_confidence is not None:
     string.set("WC", f"{word.text_confidence:.4f}")

@@ -11,6 +11,7 @@ FORMATS: Mapping[str, str] = {
   "gif": ".gif",
   "mp4": ".mp4",
   "json": ".json",
+  "text": ".txt",
   "xopp": ".xopp",
   "pagexml": ".page.xml",
   "alto": ".alto.xml",

@@ -118,6 +118,8 @@ class Page:
     line_width: width of the pen, pixels.
     picture: what lies under the ink, if it is to be shown.
     image_name: name of the source image's file; may be empty.
+    placed: whether the boxes say where the lines stand; False where nobody
+      knows, as of a page that was read whole.
   """
 
   width: int
@@ -126,6 +128,7 @@ class Page:
   line_width: float = 2.0
   picture: Picture | None = None
   image_name: str = ""
+  placed: bool = True
 
   @property
   def points_per_pixel(self) -> float:

@@ -22,7 +22,8 @@ def write_page_xml(page: Page, created: datetime.datetime | None = None) -> str:
   """Writes lines and words with outlines, baselines, texts and confidences.
 
   Args:
-    page: one text region is made around all its lines.
+    page: one text region is made around all its lines; where these have no
+      places, it is the page and holds the text alone.
     created: when; now by default.
 
   Returns:
@@ -61,6 +62,12 @@ def _add_region(sheet: etree._Element, page: Page) -> None:
     group, _tag("RegionRefIndexed"), index="0", regionRef="region"
   )
   region = etree.SubElement(sheet, _tag("TextRegion"), id="region")
+  if not page.placed:
+    # A line must have an outline; a region may have text without lines.
+    whole = (0.0, 0.0, float(page.width), float(page.height))
+    _add_coords(region, page, _corners(whole))
+    _add_text(region, page.text, _confidence(page.words))
+    return
   _add_coords(region, page, _corners(bounding_box([w.box for w in page.words])))
   for number, line in enumerate(page.lines, 1):
     element = etree.SubElement(region, _tag("TextLine"), id=f"line_{number}")
@@ -71,10 +78,15 @@ def _add_region(sheet: etree._Element, page: Page) -> None:
     for index, word in enumerate(line, 1):
       _add_word(element, page, word, f"line_{number}_word_{index}")
     texts = [word.text for word in line if word.text]
-    known = [w.text_confidence for w in line if w.text_confidence is not None]
-    conf = math.prod(known) if len(known) == len(texts) > 0 else None
-    _add_text(element, " ".join(texts), conf)
+    _add_text(element, " ".join(texts), _confidence(line))
   _add_text(region, page.text, None)
+
+
+def _confidence(words: Sequence[Word]) -> float | None:
+  """Probability of all texts, where that of each is known."""
+  texts = [word.text for word in words if word.text]
+  known = [w.text_confidence for w in words if w.text_confidence is not None]
+  return math.prod(known) if len(known) == len(texts) > 0 else None
 
 
 def _add_word(

@@ -64,3 +64,28 @@ def count_errors(
     "insertions": dict(inserted.most_common()),
     "deletions": dict(deleted.most_common()),
   }
+
+
+def differences(truth: str, prediction: str) -> list[tuple[str, str, str]]:
+  """Where two texts part, by fewest edits.
+
+  Args:
+    truth: true text.
+    prediction: recognised text.
+
+  Returns:
+    Triples (what both have, what only the truth has there, what only the
+    prediction has there). All first and second parts make up the truth, all
+    first and third ones the prediction.
+  """
+  parts: list[tuple[str, str, str]] = []
+  same = ""
+  for code in Levenshtein.opcodes(truth, prediction):
+    lost = truth[code.src_start : code.src_end]
+    added = prediction[code.dest_start : code.dest_end]
+    if code.tag == "equal":
+      same = lost
+      continue
+    parts.append((same, lost, added))
+    same = ""
+  return [*parts, (same, "", "")] if same or not parts else parts

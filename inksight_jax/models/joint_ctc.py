@@ -103,7 +103,7 @@ class JointCTC(SequenceToSequence):
     # Only with mutable collections does `apply` return variables too.
     return cast(Any, outputs)
 
-  def read_frames(
+  def frame_log_probs(
     self, params: Params, batch: losses.Batch
   ) -> Float[Array, "batch cells vocab"]:
     """Log-probabilities of the second head; blanks behind the page's frames."""
@@ -116,7 +116,7 @@ class JointCTC(SequenceToSequence):
     self, params: Params, batch: losses.Batch, max_length: int
   ) -> decoding.Decoded:
     """Greedy answer of the second head alone; see `ctc.CTC.decode_batch`."""
-    log_probs = self.read_frames(params, batch)
+    log_probs = self.frame_log_probs(params, batch)
     return ctc.greedy(log_probs, self.blank_id, max_length)
 
 

@@ -8,10 +8,15 @@ character, line breaks among them; nothing is segmented. Source: arXiv
 
 import dataclasses
 
-from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from inksight_jax.networks import layers, mt5, resnet, transformer_decoder
+from inksight_jax.networks import (
+  image_to_text,
+  layers,
+  mt5,
+  resnet,
+  transformer_decoder,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +34,7 @@ class PageReaderConfig:
   frame_vocab_size: int = 0
 
 
-class PageReader(nn.Module):
+class PageReader(image_to_text.ImageToText):
   """The network; top-level parameters `image_encoder`, `decoder` and, where
   they are needed, `token_embedder`, `image_projection` and `frame_logits`.
 
@@ -60,57 +65,33 @@ class PageReader(nn.Module):
     else:
       self.decoder = transformer_decoder.Decoder(cfg.decoder)
 
-  @property
-  def cache_batch_axis(self) -> int:
-    """Axis of the batch in the cache; scanned layers put theirs in front."""
-    return 1 if self.config.decoder.scan_layers else 0
-
-  def __call__(
-    self,
-    encoder_input_image: UInt8[Array, "batch height width channels"],
-    decoder_input_tokens: Int[Array, "batch targets"] | None = None,
-    decoder_target_tokens: Int[Array, "batch targets"] | None = None,
-    *,
-    enable_dropout: bool = True,
-  ) -> Float[Array, "batch targets vocab"]:
-    """Teacher-forced logits.
-
-    Args:
-      encoder_input_image: pixels 0 to 255; the page in the top left corner.
-      decoder_input_tokens: targets shifted right by one, beginning with 0.
-        Needed.
-      decoder_target_tokens: not read; T5X-shaped models hand it to every
-        network.
-      enable_dropout: whether to drop units; needs a `dropout` RNG.
-    """
-    if decoder_input_tokens is None:
-      raise ValueError("Teacher forcing needs decoder_input_tokens; got none.")
-    encoded, mask = self.encode(
-      encoder_input_image, enable_dropout=enable_dropout
-    )
-    if self.is_initializing() and self.config.frame_vocab_size:
-      self.frames(encoded, mask)
-    return self.decode(
-      encoded,
-      mask,
-      decoder_input_tokens,
-      decoder_target_tokens,
-      enable_dropout=enable_dropout,
-    )
-
   def encode(
     self,
     encoder_input_image: UInt8[Array, "batch height width channels"],
     *,
     enable_dropout: bool = False,
   ) -> tuple[Float[Array, "batch cells embed"], Bool[Array, "batch cells"]]:
-    """Encodes the cells of a page, row by row; True where they are on it."""
+    """Encodes the cells of a page, row by row; True where they are on it.
+
+    Args:
+      encoder_input_image: pixels 0 to 255; the page in the top left corner.
+      enable_dropout: whether to drop units.
+    """
     embeddings, mask = self.image_encoder(
       encoder_input_image, deterministic=not enable_dropout
     )
     if self.config.resnet.width != self.config.decoder.emb_dim:
       embeddings = self.image_projection(embeddings)
     return embeddings.astype(self.config.decoder.dtype), mask
+
+  def other_heads(
+    self,
+    encoded: Float[Array, "batch cells embed"],
+    mask: Bool[Array, "batch cells"],
+  ) -> None:
+    """Calls the second head, if there is one."""
+    if self.config.frame_vocab_size:
+      self.frames(encoded, mask)
 
   def frames(
     self,
@@ -142,25 +123,3 @@ class PageReader(nn.Module):
       encoded, mask, decoder_input_tokens, enable_dropout=enable_dropout
     )
     return logits, *self.frames(encoded, mask)
-
-  def decode(
-    self,
-    encoded: Float[Array, "batch cells embed"] | None,
-    encoder_mask: Bool[Array, "batch cells"] | None,
-    decoder_input_tokens: Int[Array, "batch targets"],
-    decoder_target_tokens: Int[Array, "batch targets"] | None = None,
-    *,
-    enable_dropout: bool = False,
-    decode: bool = False,
-    max_decode_length: int | None = None,
-  ) -> Float[Array, "batch targets vocab"]:
-    """Logits of the token after each input token; see `InkSight.decode`."""
-    del decoder_target_tokens  # The causal mask hides the padding already.
-    return self.decoder(
-      encoded,
-      encoder_mask,
-      decoder_input_tokens,
-      deterministic=not enable_dropout,
-      decode=decode,
-      max_decode_length=max_decode_length,
-    )

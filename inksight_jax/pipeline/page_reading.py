@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from inksight_jax.datasets.record import Record
 from inksight_jax.ink.normalize import Placement
-from inksight_jax.ink.types import Ink
 from inksight_jax.pipeline.composed import Compose
-from inksight_jax.pipeline.examples import Example, Skip, text_ids
+from inksight_jax.pipeline.examples import Skip
 from inksight_jax.pipeline.filters import lack
 from inksight_jax.pipeline.mixture import Source, tuples
 from inksight_jax.pipeline.reading import ReadingTasks
@@ -29,8 +28,6 @@ from inksight_jax.rendering.paragraph import (
   set_paragraph,
   shrink,
 )
-from inksight_jax.rendering.warp import warp
-from inksight_jax.text.codecs import EOS_ID
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,17 +95,15 @@ class PageTasks(ReadingTasks):
       image, self.image_size, self.padding, self.align, self.scale
     )
 
-  def build(
+  def _show(
     self,
     record: Record,
     task: str,
     rng: np.random.Generator,
     training: bool,
-    neighbours: Sequence[Ink] = (),
-    source: Source | None = None,
-  ) -> Example | Skip:
-    """Builds one example of a task; see `examples.build_example`."""
-    del neighbours
+    source: Source | None,
+  ) -> tuple[list[NDArray[np.uint8]], str] | Skip:
+    """The page, as large as it is in its frame, and its text."""
     if record.parts:
       page, text = self._lay_out(record, source, rng, training)
     else:
@@ -120,16 +115,12 @@ class PageTasks(ReadingTasks):
       page, text = framed[:height, :width], record.text
     if not text:
       return Skip("no room for a word")
-    ids = text_ids(text.lower() if self.lower_case else text, self)
-    if isinstance(ids, Skip):
-      return ids
-    augment = self.augment if training else self.evaluation_augment
-    page = warp(page, rng, augment)
-    # It has its scale already.
-    framed, _ = letterbox(page, self.image_size, self.padding, self.align, 1.0)
-    return Example(
-      framed, np.zeros(0, np.int32), np.asarray([*ids, EOS_ID], np.int32)
-    )
+    return [page], text.lower() if self.lower_case else text
+
+  def _frame(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """The page in its frame; it has its scale already."""
+    (page,) = pictures
+    return letterbox(page, self.image_size, self.padding, self.align, 1.0)[0]
 
   def _lay_out(
     self,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inksight_jax.datasets.record import Record
 from inksight_jax.ink.types import Ink
@@ -122,22 +123,38 @@ class ReadingTasks(TaskSet):
   ) -> Example | Skip:
     """Builds one example of a task; see `examples.build_example`."""
     del neighbours
-    reason = lack(record, self.info(task), source)
-    if reason:
-      return Skip(reason)
-    ids = text_ids(record.text, self)
+    shown = self._show(record, task, rng, training, source)
+    if isinstance(shown, Skip):
+      return shown
+    pictures, text = shown
+    ids = text_ids(text, self)
     if isinstance(ids, Skip):
       return ids
     augment = self.augment if training else self.evaluation_augment
-    pictures = [
-      warp(part.image, rng, augment)
-      for part in record.parts or (record,)
-      if part.image is not None
-    ]
-    image, _ = self.fit(np.concatenate(pictures, axis=1))
+    image = self._frame([warp(picture, rng, augment) for picture in pictures])
     return Example(
       image, np.zeros(0, np.int32), np.asarray([*ids, EOS_ID], np.int32)
     )
+
+  def _show(
+    self,
+    record: Record,
+    task: str,
+    rng: np.random.Generator,
+    training: bool,
+    source: Source | None,
+  ) -> tuple[list[NDArray[np.uint8]], str] | Skip:
+    """The pictures that are warped each by itself, and the text to be read."""
+    del rng, training
+    reason = lack(record, self.info(task), source)
+    if reason:
+      return Skip(reason)
+    parts = record.parts or (record,)
+    return [p.image for p in parts if p.image is not None], record.text
+
+  def _frame(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """What the network sees of the warped pictures: side by side, fitted."""
+    return self.fit(np.concatenate(pictures, axis=1))[0]
 
   @classmethod
   def _restored(cls, values: dict[str, Any]) -> dict[str, Any]:

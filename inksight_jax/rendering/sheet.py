@@ -17,6 +17,8 @@ _LINE_HEIGHT = 15
 _GAP = 6
 _TEXT_COLOR = (40, 40, 40)
 _FRAME_COLOR = (215, 215, 215)
+# Longer side of a picture on a sheet, pixels: a page stays legible.
+MAX_SIDE = 800
 
 
 def printable(text: str) -> str:
@@ -67,7 +69,7 @@ def _caption_strip(text: str, width: int) -> Image:
   return strip
 
 
-def _to_rgb(image: Image, min_side: int) -> Image:
+def _to_rgb(image: Image, min_side: int, max_side: int) -> Image:
   if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size:
     raise ValueError(
       "A sheet takes pictures of uint8[height, width] or [height, width, 3], "
@@ -79,6 +81,13 @@ def _to_rgb(image: Image, min_side: int) -> Image:
     raise ValueError(
       f"A picture has {image.shape[2]} channels; convert it to RGB."
     )
+  longest = max(image.shape[:2])
+  if longest > max_side:
+    high, wide = (
+      max(1, round(n * max_side / longest)) for n in image.shape[:2]
+    )
+    shrunk = cv2.resize(image, (wide, high), interpolation=cv2.INTER_AREA)
+    image = np.asarray(shrunk, np.uint8)
   # Whole factors keep the pixels visible as the network sees them.
   factor = max(1, min_side // max(image.shape[:2]))
   image = image.repeat(factor, axis=0).repeat(factor, axis=1)
@@ -129,6 +138,7 @@ def tile(
   captions: Sequence[str] | Sequence[Sequence[str]] = (),
   titles: Sequence[str] = (),
   min_side: int = 128,
+  max_side: int = MAX_SIDE,
 ) -> Image:
   """Lays pictures out in rows and columns with captions.
 
@@ -140,6 +150,7 @@ def tile(
     titles: headings of the columns.
     min_side: smaller pictures are enlarged by a whole factor towards this many
       pixels.
+    max_side: larger ones are shrunk to this many.
 
   Returns:
     uint8[height, width, 3] RGB on white.
@@ -154,7 +165,9 @@ def tile(
   for row, caption in zip(rows, captions, strict=False):
     if not isinstance(caption, str) and len(caption) != len(row):
       raise ValueError(f"{len(caption)} captions for {len(row)} pictures.")
-  images = [[_to_rgb(image, min_side) for image in row] for row in rows]
+  images = [
+    [_to_rgb(image, min_side, max_side) for image in row] for row in rows
+  ]
   columns = max(len(row) for row in images)
   widths = [
     max(row[column].shape[1] for row in images if len(row) > column)

@@ -162,9 +162,14 @@ class SentencePieceCodec:
     return {p: i + NUM_SPECIAL_IDS for i, p in enumerate(self.kept_pieces)}
 
   @functools.cached_property
+  def pieces(self) -> list[str]:
+    """What the model calls each id, specials left out."""
+    return list(map(self._processor.id_to_piece, self.kept_pieces))
+
+  @functools.cached_property
   def characters(self) -> str:
     """The pieces, where all are single characters, in the order of ids."""
-    return "".join(map(self._processor.id_to_piece, self.kept_pieces))
+    return "".join(self.pieces)
 
   @functools.cached_property
   def _character_ids(self) -> dict[str, int]:
@@ -216,6 +221,24 @@ def _join_characters(ids: Iterable[SupportsIndex], characters: str) -> str:
     elif NUM_SPECIAL_IDS <= i < NUM_SPECIAL_IDS + len(characters):
       pieces.append(characters[i - NUM_SPECIAL_IDS])
   return "".join(pieces)
+
+
+def id_names(codec: TextCodec) -> list[str]:
+  """What each id stands for, special ids left out; equal across codecs.
+
+  Args:
+    codec: any codec of this module.
+
+  Returns:
+    Of id `i` the entry `i - NUM_SPECIAL_IDS`: the character, the piece with a
+    blank for its mark of one, or `<0xE4>` for a byte that is no character.
+  """
+  if isinstance(codec, ByteCodec):
+    return [chr(b) if b < 128 else f"<0x{b:02X}>" for b in range(256)]
+  if isinstance(codec, CharacterCodec):
+    return list(codec.characters)
+  assert isinstance(codec, SentencePieceCodec), "There are three codecs."
+  return [piece.replace(_SPACE_PIECE, " ") for piece in codec.pieces]
 
 
 _CODECS = {

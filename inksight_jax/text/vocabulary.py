@@ -17,16 +17,20 @@ from inksight_jax.ink.tokens import InkCodec
 from inksight_jax.ink.types import Ink
 from inksight_jax.text.codecs import (
   EOS_ID,
+  NUM_SPECIAL_IDS,
   PAD_ID,
   ByteCodec,
   TextCodec,
   codec_from_config,
+  id_names,
 )
 from inksight_jax.text.confidence import character_confidences
 from inksight_jax.text.picture_tokens import START, PictureCodec
 
 FILE_NAME = "vocabulary.json"
 _SENTENCEPIECE_NAME = "sentencepiece.model"
+# Characters that a report names at most.
+_NAMED = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +179,49 @@ class Vocabulary:
     return character_confidences(
       self.text, [i for i, _ in text], [log_prob for _, log_prob in text]
     )
+
+  def shared_ids(self, other: Vocabulary) -> list[tuple[int, int]]:
+    """(id here, id there) of all that two vocabularies have in common.
+
+    Special ids, characters or pieces, ids of ink or pictures of the same codec,
+    and the id behind the last, which CTC takes for its blank.
+
+    Args:
+      other: for example that of a model whose weights are taken over.
+    """
+    pairs = [(i, i) for i in range(NUM_SPECIAL_IDS)]
+    there = {name: i for i, name in enumerate(id_names(other.text))}
+    pairs += [
+      (here + NUM_SPECIAL_IDS, there[name] + NUM_SPECIAL_IDS)
+      for here, name in enumerate(id_names(self.text))
+      if name in there
+    ]
+    if self.ink is not None and self.ink == other.ink:
+      pairs += [
+        (self.ink_offset + i, other.ink_offset + i)
+        for i in range(self.ink.num_ids)
+      ]
+    if self.pictures is not None and self.pictures == other.pictures:
+      pairs += [
+        (self.picture_offset + i, other.picture_offset + i)
+        for i in range(self.pictures.num_ids)
+      ]
+    return [*pairs, (self.size, other.size)]
+
+  def changes(self, before: Vocabulary) -> str:
+    """One line: what is kept, new and gone since another vocabulary."""
+    here, there = id_names(self.text), id_names(before.text)
+    new = sorted(set(here) - set(there))
+    gone = sorted(set(there) - set(here))
+    parts = [f"another vocabulary; {len(set(here) & set(there))} ids are kept"]
+    for word, names in (("new", new), ("gone", gone)):
+      if names:
+        shown = " ".join(map(repr, names[:_NAMED]))
+        more = f" and {len(names) - _NAMED} more" if names[_NAMED:] else ""
+        parts.append(f"{len(names)} {word}: {shown}{more}")
+    if (self.ink, self.pictures) != (before.ink, before.pictures):
+      parts.append("ink or pictures of another codec begin at random")
+    return "; ".join(parts)
 
   def save(self, directory: str | os.PathLike[str]) -> None:
     """Writes `vocabulary.json`, and a copy of the SentencePiece model if any.

@@ -4,9 +4,12 @@ A checkpoint is written to a temporary folder and renamed when it is complete,
 so one being written when the process dies never becomes the latest.
 """
 
+import json
 import logging
+import math
 import os
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,6 +21,8 @@ from inksight_jax.training import state as state_lib
 from inksight_jax.training import watchdog as watchdog_lib
 
 FOLDER = "checkpoints"
+# In the place of the number of a step: the one of the least `best_metric`.
+BEST = "best"
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -30,7 +35,11 @@ class Checkpointer:
   """
 
   def __init__(
-    self, model_dir: str, keep: int | None = 3, save_timeout: float = 300.0
+    self,
+    model_dir: str,
+    keep: int | None = 3,
+    save_timeout: float = 300.0,
+    best_metric: str | None = None,
   ) -> None:
     """Opens, or creates, the checkpoints of a model directory.
 
@@ -41,7 +50,10 @@ class Checkpointer:
       keep: number of latest checkpoints kept; None keeps all.
       save_timeout: seconds after which a save that is not done is reported,
         with what it waits for; 0 for never.
+      best_metric: keep those of the least number of this name instead, and
+        the latest to go on from; see `save`.
     """
+    self._best_metric = best_metric
     self._directory = os.path.abspath(os.path.join(model_dir, FOLDER))
     self._watchdog = watchdog_lib.Watchdog(save_timeout)
     left = unfinished(self._directory)
@@ -53,9 +65,7 @@ class Checkpointer:
       )
     self._manager = ocp.CheckpointManager(
       self._directory,
-      options=ocp.CheckpointManagerOptions(
-        max_to_keep=keep, create=True, cleanup_tmp_directories=True
-      ),
+      options=_options(keep, best_metric),
       item_names=("params", "training", "meta"),
     )
 
@@ -63,17 +73,26 @@ class Checkpointer:
     """Step of the newest complete checkpoint, or None."""
     return self._manager.latest_step()
 
-  def save(self, state: state_lib.TrainState, seed: int) -> None:
+  def save(
+    self,
+    state: state_lib.TrainState,
+    seed: int,
+    reports: Mapping[str, float] | None = None,
+  ) -> None:
     """Copies the state off the device now and writes it in the background.
 
     Args:
       state: to save; may be donated as soon as this returns.
       seed: seed of the run.
+      reports: numbers of this step; `best_metric` is saved if it is there.
     """
     step = int(state.step)
     if step == self._manager.latest_step():
       return
     meta = {"step": step, "seed": seed, "data_position": step}
+    name = self._best_metric or ""
+    value = (reports or {}).get(name)
+    metrics = None if value is None else {name: float(value)}
     # Orbax would wait for the save before this one in silence.
     self.wait()
     what = f"saving step {step} to {self._directory}"
@@ -85,6 +104,7 @@ class Checkpointer:
           training=ocp.args.StandardSave(_training_tree(state)),
           meta=ocp.args.JsonSave(meta),
         ),
+        metrics=metrics,
       )
     self._watchdog.watch_background(
       f"{what} (writing in the background)",
@@ -165,12 +185,13 @@ class Checkpointer:
     self._watchdog.close()
 
 
-def load_params(path: str, step: int | None = None) -> dict[str, Any]:
+def load_params(path: str, step: int | str | None = None) -> dict[str, Any]:
   """Reads the parameters of a checkpoint as numpy arrays.
 
   Args:
     path: a model directory, its `checkpoints` folder, or one checkpoint.
-    step: which checkpoint of a model directory; the latest by default.
+    step: which checkpoint of a model directory; the latest by default, or
+      "best" of those that were kept by a metric.
 
   Returns:
     Nested dict of arrays.
@@ -181,7 +202,7 @@ def load_params(path: str, step: int | None = None) -> dict[str, Any]:
   return _load(checkpoint_folder(path, step), "params")
 
 
-def load_training(path: str, step: int | None = None) -> dict[str, Any]:
+def load_training(path: str, step: int | str | None = None) -> dict[str, Any]:
   """Reads what a checkpoint holds beside parameters: step, optimiser state.
 
   Args:
@@ -201,7 +222,7 @@ def _load(folder: str, item: str) -> dict[str, Any]:
   )
 
 
-def checkpoint_folder(path: str, step: int | None = None) -> str:
+def checkpoint_folder(path: str, step: int | str | None = None) -> str:
   """Folder of one checkpoint; see `load_params` for arguments and errors."""
   path = os.path.abspath(path)
   if os.path.isdir(os.path.join(path, "params")):
@@ -211,6 +232,8 @@ def checkpoint_folder(path: str, step: int | None = None) -> str:
       continue
     # Leaves out those that were never finished.
     steps = sorted(ocp.utils.checkpoint_steps(folder))
+    if step == BEST and steps:
+      step = best_step(folder, steps)
     if steps and (step is None or step in steps):
       return os.path.join(folder, str(steps[-1] if step is None else step))
     if steps:
@@ -222,6 +245,30 @@ def checkpoint_folder(path: str, step: int | None = None) -> str:
     f"No checkpoint found in {path}; give a model directory that `train` has "
     "written, or one of its checkpoints."
   )
+
+
+def best_step(folder: str, steps: Sequence[int]) -> int:
+  """The step of the least metric, the first of equals.
+
+  Args:
+    folder: of the checkpoints.
+    steps: those that are complete.
+
+  Raises:
+    ValueError: none was saved with a metric.
+  """
+  found: list[tuple[float, int]] = []
+  for step in steps:
+    path = pathlib.Path(folder, str(step), "metrics", "metrics")
+    if path.is_file():
+      values = json.loads(path.read_text(encoding="utf-8"))
+      found.append((min(values.values()), step))
+  if not found:
+    raise ValueError(
+      f"No checkpoint in {folder} was kept by a metric, so none is the best; "
+      "give a step, or train with run.train.best_metric."
+    )
+  return min(found)[1]
 
 
 def unfinished(folder: str) -> list[str]:
@@ -256,6 +303,40 @@ def check_shapes(saved: Any, wanted: Any, where: str) -> None:
         f"{wanted_shapes.get(name, 'absent')} in this run. Use the gin files "
         "it was trained with."
       )
+
+
+def _options(
+  keep: int | None, best_metric: str | None
+) -> ocp.CheckpointManagerOptions:
+  """What is kept: the latest, or the best and the one latest."""
+  if best_metric is None:
+    return ocp.CheckpointManagerOptions(
+      max_to_keep=keep, create=True, cleanup_tmp_directories=True
+    )
+
+  def value(metrics: Mapping[str, float]) -> float:
+    # A run that is resumed may have been judged by another number before.
+    return metrics.get(best_metric, math.inf)
+
+  policies = ocp.checkpoint_managers
+  return ocp.CheckpointManagerOptions(
+    best_fn=value,
+    best_mode="min",
+    preservation_policy=policies.AnyPreservationPolicy(
+      [
+        policies.LatestN(1),
+        policies.BestN(
+          get_metric_fn=value,
+          # Orbax keeps the end of the sorted list.
+          reverse=True,
+          n=keep,
+          keep_checkpoints_without_metrics=False,
+        ),
+      ]
+    ),
+    create=True,
+    cleanup_tmp_directories=True,
+  )
 
 
 def _training_tree(state: state_lib.TrainState) -> dict[str, Any]:

@@ -125,6 +125,35 @@ def evaluate_loss(
   return hook
 
 
+def report_scores(
+  model: Any, score_fn: Callable[[Any, Any, int], Mapping[str, float]]
+) -> Hook:
+  """Reports numbers that take more than a batch, such as error rates of texts.
+
+  With several processes each one works them out alone, from parameters gathered
+  on the host: all must agree on which checkpoint is the best.
+
+  Args:
+    model: handed to the function.
+    score_fn: (model, params, step) -> numbers by name.
+
+  Returns:
+    A hook.
+  """
+
+  def hook(moment: Moment) -> None:
+    params = moment.state.params
+    if jax.process_count() == 1:
+      values = score_fn(model, params, moment.step)
+    else:
+      params = multihost_utils.process_allgather(params, tiled=True)
+      with jax.set_mesh(_alone()):
+        values = score_fn(model, params, moment.step)
+    moment.writer.scalars(moment.step, values)
+
+  return hook
+
+
 def draw_pictures(
   model: Any,
   picture_fn: Callable[[Any, Any, int], np.ndarray],
@@ -152,13 +181,16 @@ def draw_pictures(
       params = multihost_utils.process_allgather(params, tiled=True)
       if jax.process_index() != 0:
         return
-      # The mesh of the run would have the others take part.
-      alone = mesh_lib.make_mesh(devices=jax.local_devices()[:1])
-      with jax.set_mesh(alone):
+      with jax.set_mesh(_alone()):
         picture = picture_fn(model, params, moment.step)
     moment.writer.image(moment.step, name, picture)
 
   return hook
+
+
+def _alone() -> Mesh:
+  """A mesh of one own device: that of the run is of all processes."""
+  return mesh_lib.make_mesh(devices=jax.local_devices()[:1])
 
 
 def merged(results: list[dict[str, Any]]) -> dict[str, float]:

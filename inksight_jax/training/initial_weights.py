@@ -8,6 +8,8 @@ know who reads what.
 """
 
 import dataclasses
+import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,17 +21,34 @@ from inksight_jax.training import checkpoints
 from inksight_jax.training import mesh as mesh_lib
 
 InitialWeights = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+# The axis along which a parameter has an entry for each id of the vocabulary,
+# by the names that the networks give to tables and heads.
+_VOCABULARY_AXES: Mapping[tuple[str, ...], int] = {
+  ("token_embedder", "embedding"): 0,
+  ("logits_dense", "kernel"): -1,
+  ("logits_dense", "bias"): -1,
+  ("frame_logits", "kernel"): -1,
+  ("frame_logits", "bias"): -1,
+}
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
   """All parameters of a checkpoint that `train` wrote.
 
+  Where the run has another vocabulary than the checkpoint, the ids that both
+  have keep their embeddings and their rows of the output, under their new
+  numbers; a warning says which characters are new and which are gone.
+
   Attributes:
     path: a model directory, its `checkpoints` folder, or one checkpoint.
+    vocabulary: of the run (`text.vocabulary.Vocabulary`); None takes the
+      parameters as they are.
   """
 
   path: str
+  vocabulary: Any = None
 
   def __call__(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Reads them.
@@ -38,18 +57,76 @@ class Checkpoint:
       ValueError: if there is no checkpoint, or it is of another model.
     """
     loaded = checkpoints.load_params(self.path)
+    folder = _vocabulary_folder(self.path)
+    if self.vocabulary is not None and folder is not None:
+      before = type(self.vocabulary).load(folder)
+      pairs = self.vocabulary.shared_ids(before)
+      same = [(i, i) for i in range(self.vocabulary.size + 1)]
+      if before.size != self.vocabulary.size or pairs != same:
+        _LOGGER.warning("%s: %s", self.path, self.vocabulary.changes(before))
+        loaded = renumbered(loaded, params, pairs)
     checkpoints.check_shapes(loaded, params, self.path)
     return loaded
 
 
+def renumbered(
+  loaded: Mapping[str, Any],
+  params: Mapping[str, Any],
+  pairs: Sequence[tuple[int, int]],
+) -> dict[str, Any]:
+  """Weights of another vocabulary, under the ids of this one.
+
+  Args:
+    loaded: nested dict of numpy arrays.
+    params: of the run; gives the shapes.
+    pairs: (id here, id there) of what both vocabularies have.
+
+  Returns:
+    `loaded`, the tables of ids replaced. Ids that are new begin at random,
+    spread as the known ones are.
+  """
+  weights, wanted = mesh_lib.flatten(loaded), mesh_lib.flatten(params)
+  for path, array in weights.items():
+    axis = _VOCABULARY_AXES.get(path[-2:])
+    if axis is None or path not in wanted:
+      continue
+    shape = tuple(wanted[path].shape)
+    old = np.moveaxis(np.asarray(array), axis, 0)
+    # Of the values alone, so that every process draws the same.
+    new = np.random.default_rng(0).normal(
+      old.mean(), old.std(), (shape[axis], *old.shape[1:])
+    )
+    for here, there in pairs:
+      if here < len(new) and there < len(old):
+        new[here] = old[there]
+    weights[path] = np.moveaxis(new.astype(old.dtype), 0, axis)
+  return flax.traverse_util.unflatten_dict(weights)
+
+
+def _vocabulary_folder(path: str) -> str | None:
+  """The model directory that a checkpoint lies in, if it has a vocabulary."""
+  folder = os.path.abspath(path)
+  for _ in range(3):
+    if os.path.isfile(os.path.join(folder, "vocabulary.json")):
+      return folder
+    folder = os.path.dirname(folder)
+  return None
+
+
 def as_sequence(
   load: str | InitialWeights | Sequence[InitialWeights] | None,
+  vocabulary: Any = None,
 ) -> tuple[InitialWeights, ...]:
-  """What a run's `load` says; a path means a checkpoint of this project."""
+  """What a run's `load` says; a path means a checkpoint of this project.
+
+  Args:
+    load: of `run.train`.
+    vocabulary: of the run; see `Checkpoint`.
+  """
   if load is None:
     return ()
   if isinstance(load, str):
-    return (Checkpoint(load),)
+    return (Checkpoint(load, vocabulary),)
   return (load,) if callable(load) else tuple(load)
 
 

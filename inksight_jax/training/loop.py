@@ -85,6 +85,8 @@ def fit(
   """
   mesh = mesh_lib.make_mesh() if mesh is None else mesh
   writer = writers.Writers() if writer is None else writer
+  reports = writers.LastReports()
+  writer = writers.Writers((writer, reports))
   if early_stopping is not None:
     writer = writers.Writers((writer, early_stopping))
   clock = clock_lib.Clock()
@@ -141,7 +143,7 @@ def fit(
           stop = early_stopping.exhausted
         if save and checkpointer is not None:
           with clock.time("save"):
-            checkpointer.save(state, seed)
+            checkpointer.save(state, seed, reports.of(step))
         if stop:
           break
       if checkpointer is not None:

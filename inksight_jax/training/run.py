@@ -30,6 +30,7 @@ from inksight_jax.training import state as state_lib
 
 EvalBatches = prefetch.BatchSource | Mapping[str, prefetch.BatchSource] | None
 PictureFunction = Callable[[Any, Any, int], np.ndarray]
+ScoreFunction = Callable[[Any, Any, int], Mapping[str, float]]
 CONFIG_FILE = "config.gin"
 
 
@@ -54,6 +55,8 @@ def train(
   patience: int | None = None,
   picture_every: int | None = None,
   picture_fn: PictureFunction | None = None,
+  score_fn: ScoreFunction | None = None,
+  best_metric: str | None = None,
   load: initial_weights.InitialWeights
   | Sequence[initial_weights.InitialWeights]
   | str
@@ -80,6 +83,10 @@ def train(
       keeps the last ones.
     picture_every: period of pictures in steps; `eval_every` by default.
     picture_fn: (model, params, step) -> uint8[height, width, 3].
+    score_fn: (model, params, step) -> more numbers for each evaluation.
+    best_metric: name of a reported number, such as "eval/cer": the `keep`
+      checkpoints in which it is least are kept, and the latest; `patience`
+      watches it too.
     load: model directory or checkpoint whose parameters to start from, or
       functions that give some of them; see `initial_weights`.
     resume: go on from the latest checkpoint of `model_dir`, if it has one.
@@ -99,12 +106,19 @@ def train(
     hooks.evaluate_loss, model, mesh=mesh, rules=logical_axis_rules
   )
   scheduled = _evaluations(eval_batches, eval_every, num_eval_batches, evaluate)
+  if score_fn is not None and eval_every:
+    hook = hooks.report_scores(model, score_fn)
+    scheduled.append(hooks.every(eval_every, hook, name="the scores"))
   scheduled += _pictures(model, picture_fn, picture_every, eval_every)
   _open_model_dir(model_dir, tasks, resume, overwrite)
-  saver = checkpoints.Checkpointer(model_dir, keep, save_timeout)
+  saver = checkpoints.Checkpointer(model_dir, keep, save_timeout, best_metric)
   start = saver.latest_step() or 0
   stopping = _early_stopping(
-    patience, eval_batches if eval_every else None, model_dir, start
+    patience,
+    eval_batches if eval_every else None,
+    best_metric,
+    model_dir,
+    start,
   )
   with (
     contextlib.closing(saver),
@@ -115,7 +129,7 @@ def train(
     return loop.fit(
       model, optimizer, batches, train_steps, mesh=mesh, seed=seed,
       logical_axis_rules=logical_axis_rules, microbatches=microbatches,
-      load=initial_weights.as_sequence(load),
+      load=initial_weights.as_sequence(load, tasks and tasks.vocabulary),
       checkpointer=saver, checkpoint_every=checkpoint_every, hooks=scheduled,
       writer=out, log_every=log_every, model_dir=model_dir,
       early_stopping=stopping,
@@ -156,7 +170,11 @@ def _evaluations(
 
 
 def _early_stopping(
-  patience: int | None, eval_batches: EvalBatches, model_dir: str, start: int
+  patience: int | None,
+  eval_batches: EvalBatches,
+  metric: str | None,
+  model_dir: str,
+  start: int,
 ) -> early_stopping.EarlyStopping | None:
   """What decides on saves and the end, if the run has patience."""
   if patience is None:
@@ -169,7 +187,8 @@ def _early_stopping(
   names = list(eval_batches) if isinstance(eval_batches, Mapping) else ["eval"]
   curve = writers.read_curve(os.path.join(model_dir, writers.CURVE_FILE))
   history = [line for line in curve if line["step"] <= start]
-  return early_stopping.EarlyStopping(patience, f"{names[0]}/loss", history)
+  metric = metric or f"{names[0]}/loss"
+  return early_stopping.EarlyStopping(patience, metric, history)
 
 
 def _pictures(

@@ -61,6 +61,31 @@ class Writers:
       writer.close()
 
 
+class LastReports:
+  """Remembers the numbers of the last step that reported any."""
+
+  def __init__(self) -> None:
+    """Begins with none."""
+    self._step = -1
+    self._values: dict[str, float] = {}
+
+  def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    """Keeps them, beside others of the same step."""
+    if step != self._step:
+      self._step, self._values = step, {}
+    self._values |= values
+
+  def of(self, step: int) -> dict[str, float]:
+    """What was reported of a step; nothing of earlier ones."""
+    return dict(self._values) if step == self._step else {}
+
+  def image(self, step: int, name: str, image: np.ndarray) -> None:
+    """Pictures are no numbers."""
+
+  def close(self) -> None:
+    """Holds nothing open."""
+
+
 class CurveWriter:
   """Appends every report as a line of JSON: {"step": 100, "train/loss": …}."""
 

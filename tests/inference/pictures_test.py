@@ -101,7 +101,8 @@ def test_files_open_and_the_animation_grows(
   assert set(files) == {p.name for p in tmp_path.iterdir()}
   known = {"samples.png", "worst.png", "sample.gif"}
   # Errors of the task that only reads, if it makes any.
-  assert known < set(files) <= known | {"errors.json", "errors.png"}
+  more = {"errors.json", "errors.png", "worst.html"}
+  assert known < set(files) <= known | more
   for name in ("samples.png", "worst.png"):
     with Image.open(tmp_path / name) as image:
       assert min(image.size) > 100

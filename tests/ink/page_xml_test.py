@@ -72,6 +72,7 @@ def test_documents_are_valid(name, page):
     odd_page(page),
     Page(1, 1, ()),
     Page(1, 1, ((Word((0.0, 0.0, 1.0, 1.0)),),)),
+    dataclasses.replace(page, placed=False),
   ):
     document = WRITERS[name](made).encode()
     checked.assertValid(etree.fromstring(document))

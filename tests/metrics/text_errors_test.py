@@ -1,6 +1,10 @@
 """Errors by kind, on answers whose errors are plain to see."""
 
-from inksight_jax.metrics.text_errors import count_errors, error_groups
+from inksight_jax.metrics.text_errors import (
+  count_errors,
+  differences,
+  error_groups,
+)
 
 
 def test_an_error_is_of_a_length_or_of_characters():
@@ -22,3 +26,15 @@ def test_counts_are_those_of_the_groups():
     "insertions": {"1": 1},
     "deletions": {"1": 1, "9": 1},
   }
+
+
+def test_differences_put_both_texts_together_again():
+  assert differences("abc", "abc") == [("abc", "", "")]
+  assert differences("one\ntwo", "on\ntwo!") == [
+    ("on", "e", ""),
+    ("\ntwo", "", "!"),
+  ]
+  for truth, prediction in (("", ""), ("", "ab"), ("kitten", "sitting")):
+    parts = differences(truth, prediction)
+    assert "".join(same + lost for same, lost, _ in parts) == truth
+    assert "".join(same + added for same, _, added in parts) == prediction

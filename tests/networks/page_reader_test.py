@@ -72,7 +72,7 @@ class Reader:
       [rng.normal(0.0, 0.7, x.shape).astype(np.float32) for x in leaves]
     )
     self.loss = jax.jit(lambda p, batch: self.model.loss_fn(p, batch, None))
-    self.frames = jax.jit(self.model.read_frames)
+    self.frames = jax.jit(self.model.frame_log_probs)
     self.logits = jax.jit(
       lambda p, image, tokens: network.apply(
         {"params": p}, image, tokens, enable_dropout=False

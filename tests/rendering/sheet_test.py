@@ -73,3 +73,12 @@ def test_bad_sheets_are_refused():
     tile([[picture, picture]], [["a"]])
   with pytest.raises(ValueError, match="channels"):
     tile([[np.zeros((4, 4, 2), np.uint8)]])
+
+
+def test_pages_are_shrunk_and_keep_their_shape():
+  page = np.full((1600, 800, 3), 255, np.uint8)
+  page[800:] = 0
+  sheet = tile([[page]], max_side=160)
+  dark = np.argwhere((sheet == 0).all(axis=2))
+  height, width = dark.max(axis=0) - dark.min(axis=0) + 1
+  assert (height, width) == (80, 80)

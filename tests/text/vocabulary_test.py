@@ -174,3 +174,32 @@ def test_vocabularies_from_before_there_were_pictures_are_read(
   del config["pictures"]
   path.write_text(json.dumps(config), encoding="utf-8")
   assert Vocabulary.load(tmp_path) == VOCABULARY
+
+
+def test_what_two_vocabularies_share_keeps_its_ids():
+  before = Vocabulary(CharacterCodec("abz"), None)
+  now = Vocabulary(CharacterCodec("\nbac"), None)
+  # Special ids, b and a, and the id behind the last.
+  assert now.shared_ids(before) == [
+    (0, 0),
+    (1, 1),
+    (2, 2),
+    (4, 4),
+    (5, 3),
+    (7, 6),
+  ]
+  assert now.changes(before) == (
+    r"another vocabulary; 2 ids are kept; 2 new: '\n' 'c'; 1 gone: 'z'"
+  )
+  # A byte below 128 is its character.
+  pairs = dict(Vocabulary(ByteCodec(), None).shared_ids(before))
+  assert pairs[ord("z") + 3] == 5 and 200 + 3 not in pairs
+  same = VOCABULARY.shared_ids(Vocabulary(ByteCodec(), InkCodec(224)))
+  assert same == [(i, i) for i in range(VOCABULARY.size + 1)]
+  smaller = Vocabulary(ByteCodec(), InkCodec(64))
+  assert len(VOCABULARY.shared_ids(smaller)) == 259 + 1
+  assert "another codec" in VOCABULARY.changes(smaller)
+  pictures = Vocabulary(CharacterCodec("ab"), None, PictureCodec(7, 9))
+  longer = Vocabulary(CharacterCodec("cab"), None, PictureCodec(7, 9))
+  assert longer.shared_ids(pictures)[5] == (6, 5)
+  assert len(longer.shared_ids(pictures)) == 3 + 2 + 10 + 1

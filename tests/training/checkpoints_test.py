@@ -127,3 +127,31 @@ def test_a_checkpoint_cut_short_by_kill_never_counts(tmp_path):
   checkpointer.close()
   # What the dead process left behind is gone.
   assert all(path.name.isdigit() for path in folder.iterdir())
+
+
+def test_the_best_by_a_metric_are_kept_and_the_latest(tmp_path):
+  rates = {1: 0.5, 2: 0.2, 3: 0.4, 4: 0.2, 5: 0.9}
+  for first, last in ((1, 3), (4, 5)):
+    # Opened again, it knows what was best before.
+    saver = checkpoints.Checkpointer(str(tmp_path), 2, best_metric="eval/cer")
+    for step in range(first, last + 1):
+      reports = {"eval/cer": rates[step], "eval/wer": 0.0}
+      saver.save(make_state(step), 0, reports)
+    saver.save(make_state(9), 0, {"eval/wer": 0.0})
+    saver.wait()
+    kept = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir())
+    assert kept == ([2, 3, 9] if last == 3 else [2, 4, 9])
+    if last == 3:
+      saver.drop_after(3)
+    saver.close()
+  folder = checkpoints.checkpoint_folder(str(tmp_path), "best")
+  assert folder.endswith("/2")
+  assert checkpoints.checkpoint_folder(str(tmp_path)).endswith("/9")
+
+
+def test_without_a_metric_none_is_the_best(tmp_path):
+  saver = checkpoints.Checkpointer(str(tmp_path))
+  saver.save(make_state(1), 0, {"eval/cer": 0.1})
+  saver.close()
+  with pytest.raises(ValueError, match="none is the best"):
+    checkpoints.load_params(str(tmp_path), "best")

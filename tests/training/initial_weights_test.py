@@ -1,4 +1,8 @@
+import dataclasses
+import pathlib
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -8,6 +12,7 @@ from inksight_jax.training import (
   loop,
   mesh,
   optimizers,
+  state,
 )
 
 
@@ -129,3 +134,77 @@ def test_a_path_is_a_checkpoint_and_must_be_complete(
     weights({**wanted, "bias": np.zeros(16)})
   assert initial_weights.as_sequence(None) == ()
   assert initial_weights.as_sequence([weights, weights]) == (weights, weights)
+
+
+@dataclasses.dataclass(frozen=True)
+class Letters:
+  """A vocabulary as small as it gets: letters behind one special id."""
+
+  text: str
+
+  @property
+  def size(self):
+    return 1 + len(self.text)
+
+  @classmethod
+  def load(cls, folder):
+    return cls((pathlib.Path(folder) / "vocabulary.json").read_text())
+
+  def shared_ids(self, other):
+    pairs = [
+      (1 + i, 1 + other.text.index(letter))
+      for i, letter in enumerate(self.text)
+      if letter in other.text
+    ]
+    return [(0, 0), *pairs, (self.size, other.size)]
+
+  def changes(self, before):
+    return f"{before.text} to {self.text}"
+
+
+def tables(rows):
+  """A table and two heads for ids 0 to `rows` - 1, each with its own number."""
+  ids = np.arange(float(rows))
+  return {
+    "token_embedder": {"embedding": np.stack([ids, ids + 0.5], axis=1)},
+    "decoder": {"logits_dense": {"kernel": np.stack([ids, -ids])}},
+    "frame_logits": {"kernel": np.stack([ids, -ids]), "bias": ids},
+    "image_encoder": {"kernel": np.ones((rows, 2))},
+  }
+
+
+def test_another_vocabulary_keeps_the_rows_of_what_is_shared(tmp_path, caplog):
+  saver = checkpoints.Checkpointer(str(tmp_path))
+  # "abc", the blank of CTC, and a row that nothing uses.
+  loaded = jax.tree.map(jnp.asarray, tables(6))
+  saver.save(state.TrainState(jnp.int32(1), loaded, ()), seed=0)
+  saver.close()
+  (tmp_path / "vocabulary.json").write_text("abc")
+  (same,) = initial_weights.as_sequence(str(tmp_path), Letters("abc"))
+  jax.tree.map(np.testing.assert_array_equal, same(tables(6)), tables(6))
+  assert not caplog.text
+  wanted = tables(8)
+  wanted["image_encoder"] = tables(6)["image_encoder"]
+  path = str(tmp_path / "checkpoints" / "1")
+  (other,) = initial_weights.as_sequence(path, Letters("xcab"))
+  found = other(wanted)
+  assert "abc to xcab" in caplog.text
+  # Special id, then c, a, b at 2, 3, 4, and the blank moves from 4 to 5.
+  assert found["frame_logits"]["bias"][[0, 2, 3, 4, 5]].tolist() == [
+    0,
+    3,
+    1,
+    2,
+    4,
+  ]
+  embedding = found["token_embedder"]["embedding"]
+  assert embedding.shape == (8, 2)
+  assert embedding[2].tolist() == [3.0, 3.5]
+  kernel = found["decoder"]["logits_dense"]["kernel"]
+  assert kernel[:, 3].tolist() == [1.0, -1.0]
+  # What is new does not look like anything known.
+  assert not np.isin(
+    embedding[1], tables(6)["token_embedder"]["embedding"]
+  ).any()
+  with pytest.raises(ValueError, match="image_encoder/kernel"):
+    other(tables(8))

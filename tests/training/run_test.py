@@ -143,3 +143,32 @@ def test_curve_lines_are_json(train, tmp_path):
     last[f"time/{name}"] for name in ("step", "data", "compile", "save")
   ]
   assert all(share > 0 for share in shares) and sum(shares) <= 1
+
+
+def test_scores_decide_which_checkpoints_stay(train, toy_batches, tmp_path):
+  rates = {2: 0.3, 4: 0.1, 6: 0.2}
+
+  def score(model, params, step):
+    del model, params
+    return {"eval/cer": rates[step]}
+
+  options = {
+    "eval_batches": toy_batches(),
+    "score_fn": score,
+    "best_metric": "eval/cer",
+    "keep": 1,
+    "checkpoint_every": 2,
+  }
+  train(6, **options)
+  folder = tmp_path / "run"
+  kept = sorted(p.name for p in (folder / "checkpoints").iterdir())
+  assert kept == ["4", "6"]
+  assert checkpoints.checkpoint_folder(str(folder), "best").endswith("/4")
+  lines = writers.read_curve(str(folder / writers.CURVE_FILE))
+  assert {
+    line["step"]: line["eval/cer"] for line in lines if "eval/cer" in line
+  } == rates
+  # Patience watches the same number: nothing better after step 4.
+  state = train(6, overwrite=True, patience=1, **options)
+  assert int(state.step) == 6
+  assert checkpoints.checkpoint_folder(str(folder)).endswith("/4")

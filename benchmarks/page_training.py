@@ -1,0 +1,328 @@
+"""Memory and pages per second of a training step, beside PyTorch.
+
+  python benchmarks/page_training.py --torch_python=torch/bin/python
+  python benchmarks/page_training.py --size=18 --height=880 --width=640 \\
+    --tokens=512 --batch_size=2 --torch_python=torch/bin/python --rounds=5
+
+A ResNet and a Transformer decoder of the same widths and depths, AdamW,
+float32, random pages and texts; ours as it trains (masked norms, checks of the
+gradient, metrics), PyTorch's with its own layers (`GroupNorm`,
+`TransformerDecoder`) and no masks. Each has a process of its own, which sleeps
+while the other is measured; they take turns, so that what else the machine does
+meets both. Both may use the cores that this program may use. The first step,
+which compiles, is reported apart. The memory is the most that a process ever
+held (`ru_maxrss`), and that without what it held once its libraries were there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+VOCAB = 88
+
+# Takes one step and returns the loss.
+Step = Callable[[dict[str, np.ndarray]], float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+  """Widths and depths that ours and PyTorch's share.
+
+  Attributes:
+    blocks, channels, stem: of the ResNet.
+    pool: whether a maximum follows the stem.
+    strides: (height, width) of stem, pooling and stages, in order.
+    width, heads, mlp, layers: of the decoder.
+  """
+
+  blocks: tuple[int, ...]
+  channels: tuple[int, ...]
+  stem: int
+  pool: bool
+  strides: tuple[tuple[int, int], ...]
+  width: int
+  heads: int
+  mlp: int
+  layers: int
+
+  @property
+  def cell(self) -> tuple[int, int]:
+    """Pixels of a cell, (height, width)."""
+    high, wide = np.prod(np.array(self.strides), axis=0).tolist()
+    return high, wide
+
+
+SIZES = {
+  # gin/sizes/page_reader_base.gin and page_reader_mini.gin.
+  "18": Size(
+    (2, 2, 2, 2),
+    (64, 128, 256, 512),
+    7,
+    True,
+    ((2, 2), (2, 2), (1, 1), (2, 2), (2, 1), (2, 1)),
+    256,
+    4,
+    1024,
+    6,
+  ),
+  "mini": Size(
+    (1, 1, 2, 2),
+    (16, 32, 64, 128),
+    5,
+    False,
+    ((2, 2), (1, 1), (2, 2), (2, 2), (2, 1)),
+    128,
+    4,
+    256,
+    2,
+  ),
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+  """Reads the command line."""
+  parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+  parser.add_argument("--size", default="mini", choices=sorted(SIZES))
+  parser.add_argument("--height", type=int, default=176)
+  parser.add_argument("--width", type=int, default=208)
+  parser.add_argument("--tokens", type=int, default=128)
+  parser.add_argument("--batch_size", type=int, default=16)
+  parser.add_argument("--steps", type=int, default=4, help="of a round")
+  parser.add_argument("--rounds", type=int, default=5)
+  parser.add_argument(
+    "--torch_python", metavar="PROGRAM", help="a Python that has torch"
+  )
+  parser.add_argument("--json", action="store_true")
+  # What the processes that are measured are started with.
+  parser.add_argument(
+    "--worker", choices=sorted(WORKERS), help=argparse.SUPPRESS
+  )
+  return parser.parse_args()
+
+
+def random_batch(args: argparse.Namespace) -> dict[str, np.ndarray]:
+  """Pages of noise that fill their frames, texts of the greatest length."""
+  rng = np.random.default_rng(0)
+  targets = rng.integers(3, VOCAB, (args.batch_size, args.tokens), np.int32)
+  shape = (args.batch_size, args.height, args.width, 3)
+  return {
+    "encoder_input_image": rng.integers(0, 256, shape, np.uint8),
+    "decoder_input_tokens": np.pad(targets[:, :-1], ((0, 0), (1, 0))),
+    "decoder_target_tokens": targets,
+    "decoder_loss_weights": np.ones(targets.shape, np.float32),
+  }
+
+
+def ours(size: Size, batch: dict[str, np.ndarray]) -> tuple[Step, int]:
+  """This project's network and step; with the number of parameters."""
+  import jax
+
+  from inksight_jax.models.sequence_to_sequence import SequenceToSequence
+  from inksight_jax.networks import page_reader, resnet, transformer_decoder
+  from inksight_jax.training import mesh, optimizers, state
+  from inksight_jax.training import step as step_lib
+
+  network = page_reader.PageReader(
+    page_reader.PageReaderConfig(
+      resnet=resnet.ResNetConfig(
+        width=size.width,
+        blocks=size.blocks,
+        channels=size.channels,
+        stride=size.cell,
+        stem_kernel=size.stem,
+        max_pool=size.pool,
+      ),
+      decoder=transformer_decoder.DecoderConfig(
+        VOCAB,
+        size.width,
+        size.heads,
+        size.mlp,
+        size.layers,
+        activation="gelu",
+        position="sincos",
+        embedding_norm=False,
+        max_length=batch["decoder_input_tokens"].shape[1],
+      ),
+    )
+  )
+  model = SequenceToSequence(network)
+  optimizer = optimizers.adamw(2e-4)
+  shapes = {name: x.shape for name, x in batch.items()}
+  types = {name: x.dtype for name, x in batch.items()}
+  here = mesh.make_mesh(devices=jax.devices()[:1])
+  _, shardings = state.abstract_state(
+    model, optimizer, shapes, types, here, mesh.LOGICAL_AXIS_RULES
+  )
+  held = [state.initial_state(model, optimizer, shapes, types, shardings, 0)]
+  take = jax.jit(
+    step_lib.make_train_step(model, optimizer, 0), donate_argnums=0
+  )
+
+  def step(batch: dict[str, np.ndarray]) -> float:
+    held[0], _, health = take(held[0], batch)
+    return float(np.asarray(health)[0])
+
+  return step, state.count_parameters(held[0].params)
+
+
+def theirs(size: Size, batch: dict[str, np.ndarray]) -> tuple[Step, int]:
+  """The same sizes in PyTorch."""
+  del batch
+  import page_torch
+
+  trainer = page_torch.Trainer(size, VOCAB)
+  return trainer.step, trainer.parameters
+
+
+WORKERS: dict[
+  str, Callable[[Size, dict[str, np.ndarray]], tuple[Step, int]]
+] = {"JAX": ours, "PyTorch": theirs}
+
+
+def _held_mib() -> float:
+  """The most memory that this process has held, MiB."""
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def work(args: argparse.Namespace) -> None:
+  """Takes as many steps as each line of the input says; answers with JSON."""
+  # Libraries print too; the answers keep the output for themselves.
+  answers, sys.stdout = sys.stdout, sys.stderr
+  if args.worker == "JAX":
+    import jax
+
+    jax.devices()
+  else:
+    import torch
+
+    torch.zeros(1).sum()
+  loaded = _held_mib()
+  batch = random_batch(args)
+  step, parameters = WORKERS[args.worker](SIZES[args.size], batch)
+  for line in sys.stdin:
+    start = time.perf_counter()
+    losses = [step(batch) for _ in range(int(line))]
+    answer = {
+      "seconds": time.perf_counter() - start,
+      "loss": losses[-1],
+      "parameters": parameters,
+      "peak_mib": _held_mib(),
+      "loaded_mib": loaded,
+    }
+    print(json.dumps(answer), file=answers, flush=True)
+
+
+class Worker:
+  """A process with one of the models."""
+
+  def __init__(self, name: str, python: str) -> None:
+    """Starts it with this program's own arguments."""
+    self.name = name
+    self._process = subprocess.Popen(
+      [python, __file__, *sys.argv[1:], f"--worker={name}"],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+
+  def ask(self, steps: int) -> dict[str, Any]:
+    """Takes some steps; see `work`.
+
+    Raises:
+      RuntimeError: the process has died; it said why on standard error.
+    """
+    process = self._process
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(f"{steps}\n")
+    process.stdin.flush()
+    line = process.stdout.readline()
+    if not line:
+      raise RuntimeError(f"The process of {self.name} has died.")
+    return json.loads(line)
+
+  def close(self) -> None:
+    """Ends the process."""
+    assert self._process.stdin is not None
+    self._process.stdin.close()
+    self._process.wait()
+
+
+def measure(
+  workers: list[Worker], args: argparse.Namespace
+) -> list[dict[str, Any]]:
+  """A row of numbers for each model."""
+  first = {worker.name: worker.ask(1)["seconds"] for worker in workers}
+  answers: dict[str, list[dict[str, Any]]] = {w.name: [] for w in workers}
+  for _ in range(args.rounds):
+    for worker in workers:
+      answers[worker.name].append(worker.ask(args.steps))
+  rows = []
+  for name, found in answers.items():
+    seconds = [answer["seconds"] / args.steps for answer in found]
+    last = found[-1]
+    rows.append(
+      {
+        "model": name,
+        "parameters": last["parameters"],
+        "pages_per_second": args.batch_size / float(np.median(seconds)),
+        "most_pages_per_second": args.batch_size / min(seconds),
+        "first_step_seconds": first[name],
+        "peak_mib": last["peak_mib"],
+        "step_mib": last["peak_mib"] - last["loaded_mib"],
+        "loss": last["loss"],
+      }
+    )
+  return rows
+
+
+def main() -> None:
+  """Measures and prints."""
+  args = parse_arguments()
+  if args.worker:
+    work(args)
+    return
+  workers = [Worker("JAX", sys.executable)]
+  if args.torch_python:
+    workers.append(Worker("PyTorch", args.torch_python))
+  rows = measure(workers, args)
+  for worker in workers:
+    worker.close()
+  settings = {
+    name: getattr(args, name)
+    for name in ("size", "height", "width", "tokens", "batch_size", "rounds")
+  }
+  ratios = {}
+  if len(rows) == 2:
+    ratios = {
+      f"{key}_ratio": rows[0][key] / rows[1][key]
+      for key in ("pages_per_second", "peak_mib", "step_mib")
+    }
+  if args.json:
+    print(json.dumps({**settings, **ratios, "results": rows}, indent=2))
+    return
+  print(", ".join(f"{name} {value}" for name, value in settings.items()))
+  for row in rows:
+    print(
+      f"{row['model']:<8}{row['parameters']:,} parameters: "
+      f"{row['pages_per_second']:.2f} pages a second "
+      f"(most {row['most_pages_per_second']:.2f}), peak "
+      f"{row['peak_mib']:.0f} MiB, {row['step_mib']:.0f} MiB over the loaded "
+      f"libraries, first step {row['first_step_seconds']:.1f} s, loss "
+      f"{row['loss']:.3f}"
+    )
+  for name, value in ratios.items():
+    print(f"{name}, ours over PyTorch's: {value:.2f}")
+
+
+if __name__ == "__main__":
+  main()
