@@ -90,6 +90,9 @@ def to_sample(
   record_id: str, task: str, example: Example, tasks: TaskSet
 ) -> Sample:
   """Reads the truth back from an example's targets."""
+  # One shape, one program; of pages padding changes nothing.
+  image = tasks.on_largest(example.image)
+  example = dataclasses.replace(example, image=image)
   truth = tasks.vocabulary.decode(example.targets)
   return Sample(record_id, task, example, truth.text, truth.ink)
 

@@ -21,6 +21,7 @@ from inksight_jax.pipeline.examples import Skip
 from inksight_jax.pipeline.filters import lack
 from inksight_jax.pipeline.mixture import Source, tuples
 from inksight_jax.pipeline.reading import ReadingTasks
+from inksight_jax.pipeline.task_set import Shape
 from inksight_jax.rendering.letterbox import Align, letterbox
 from inksight_jax.rendering.paragraph import (
   ParagraphStyle,
@@ -38,6 +39,9 @@ class PageTasks(ReadingTasks):
     align: "corner", the only place at which padding changes nothing.
     scale: greatest factor from pixels of a picture to those of the frame:
       0.5 for scans of 300 dpi. Larger pictures are shrunk further.
+    frames: smaller (height, width) than `image_size` for pages of few lines or
+      small pictures; a batch has one shape, so that these cost less. A composed
+      page of n lines of at most m gets n + 1 of the m + 1 parts of the height.
     lower_case: whether texts are read in small letters only.
     compose: how records, words, make the pages of the one data set in
       `source`; of a mixture each source says so itself.
@@ -53,6 +57,7 @@ class PageTasks(ReadingTasks):
   image_size: tuple[int, int] = (256, 512)
   align: Align = "corner"
   scale: float = 1.0
+  frames: Sequence[Shape] = ()
   lower_case: bool = False
   compose: Compose | None = None
   style: ParagraphStyle = dataclasses.field(default_factory=ParagraphStyle)
@@ -64,6 +69,13 @@ class PageTasks(ReadingTasks):
       raise ValueError(
         f"`align` of pages is 'corner', not {self.align!r}: padding must be to "
         "the right and below for it to be told from the page."
+      )
+    object.__setattr__(self, "frames", tuples(self.frames))
+    height, width = self.image_size
+    if any(h > height or w > width for h, w in self.frames):
+      raise ValueError(
+        f"`frames` {self.frames} must lie within `image_size` "
+        f"{self.image_size}: the largest one."
       )
     if self.scale <= 0:
       raise ValueError(f"`scale` must be positive; got {self.scale}.")
@@ -86,6 +98,38 @@ class PageTasks(ReadingTasks):
   def _may_serve(self, source: Source, task: str) -> bool:
     # Composed words become a picture whatever they were.
     return source.compose is not None or super()._may_serve(source, task)
+
+  @property
+  def image_shapes(self) -> tuple[Shape, ...]:
+    """The frames, the largest too."""
+    return tuple(sorted({*self.frames, self.image_size}))
+
+  def shape_of(self, record: Record, task: str) -> Shape:
+    """The smallest frame that a page has room in."""
+    del task
+    if not self.frames:
+      return self.image_size
+    if record.parts:
+      composed = [s.compose.lines[1] for s in self.all_sources if s.compose]
+      share = (len(record.parts) + 1) / (max(composed) + 1)
+      wanted = self.image_size[0] * share, float(self.image_size[1])
+    elif record.image is not None:
+      wanted = _scaled(record.image, self.scale)
+    else:
+      return self.image_size
+    fitting = [
+      (height * width, (height, width))
+      for height, width in self.frames
+      if height >= wanted[0] and width >= wanted[1]
+    ]
+    return min(fitting)[1] if fitting else self.image_size
+
+  def on_largest(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """More padding to the right and below: it changes nothing."""
+    frame = np.empty((*self.image_size, 3), np.uint8)
+    frame[:] = image[-1, -1]
+    frame[: image.shape[0], : image.shape[1]] = image
+    return frame
 
   def fit(
     self, image: NDArray[np.uint8]
@@ -117,10 +161,12 @@ class PageTasks(ReadingTasks):
       return Skip("no room for a word")
     return [page], text.lower() if self.lower_case else text
 
-  def _frame(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+  def _frame(
+    self, pictures: Sequence[NDArray[np.uint8]], shape: Shape
+  ) -> NDArray[np.uint8]:
     """The page in its frame; it has its scale already."""
     (page,) = pictures
-    return letterbox(page, self.image_size, self.padding, self.align, 1.0)[0]
+    return letterbox(page, shape, self.padding, self.align, 1.0)[0]
 
   def _lay_out(
     self,
@@ -147,8 +193,17 @@ class PageTasks(ReadingTasks):
       for line in record.parts
     ]
     separator = " " if compose is None else compose.separator
-    page, texts = set_paragraph(lines, self.image_size, style, rng, separator)
+    size = self.shape_of(record, "")
+    page, texts = set_paragraph(lines, size, style, rng, separator)
     return page, "\n".join(texts)
+
+  def to_dict(self) -> dict[str, Any]:
+    """All fields as JSON values; `frames` where there are any."""
+    values = super().to_dict()
+    # Caches from before there were several keep their names.
+    if not self.frames:
+      del values["frames"]
+    return values
 
   @classmethod
   def _restored(cls, values: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from inksight_jax.pipeline.examples import Example, Skip, text_ids
 from inksight_jax.pipeline.filters import lack
 from inksight_jax.pipeline.joined import Join
 from inksight_jax.pipeline.mixture import Source, tuples
-from inksight_jax.pipeline.task_set import TaskInfo, TaskSet
+from inksight_jax.pipeline.task_set import Shape, TaskInfo, TaskSet
 from inksight_jax.rendering.letterbox import (
   ALIGNMENTS,
   PADDINGS,
@@ -131,7 +131,10 @@ class ReadingTasks(TaskSet):
     if isinstance(ids, Skip):
       return ids
     augment = self.augment if training else self.evaluation_augment
-    image = self._frame([warp(picture, rng, augment) for picture in pictures])
+    image = self._frame(
+      [warp(picture, rng, augment) for picture in pictures],
+      self.shape_of(record, task),
+    )
     return Example(
       image, np.zeros(0, np.int32), np.asarray([*ids, EOS_ID], np.int32)
     )
@@ -152,8 +155,11 @@ class ReadingTasks(TaskSet):
     parts = record.parts or (record,)
     return [p.image for p in parts if p.image is not None], record.text
 
-  def _frame(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+  def _frame(
+    self, pictures: Sequence[NDArray[np.uint8]], shape: Shape
+  ) -> NDArray[np.uint8]:
     """What the network sees of the warped pictures: side by side, fitted."""
+    del shape
     return self.fit(np.concatenate(pictures, axis=1))[0]
 
   @classmethod

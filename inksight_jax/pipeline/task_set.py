@@ -139,10 +139,7 @@ class TaskSet:
 
   @property
   def image_shape(self) -> tuple[int, int]:
-    """(height, width) of the pictures that the network sees, pixels.
-
-    The largest, where `image_shapes` has several.
-    """
+    """(height, width) of the pictures, pixels; of several the largest."""
     raise NotImplementedError
 
   @property
@@ -172,6 +169,10 @@ class TaskSet:
     """The shape of the picture that `build` makes of a record, beforehand."""
     del record, task
     return self.image_shape
+
+  def on_largest(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture of any of `image_shapes` in the largest, as a family says."""
+    return image
 
   @property
   def fitting(self) -> tuple[Padding, Align]:

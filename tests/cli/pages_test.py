@@ -29,7 +29,8 @@ TINY = {
   "PICTURE_EVERY": 0,
   "WORKERS": 0,
   "SCORE_SAMPLES": 1,
-  "run.train.num_eval_batches": 1,
+  "run.train.eval_batches": None,
+  "FRAMES": (),
   "composed.Compose.count": 20,
 }
 LINE = {"IMAGE_SIZE": (32, 96), "TARGET_LENGTH": 16, "EVAL_EVERY": 0}

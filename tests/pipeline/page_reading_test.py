@@ -177,3 +177,47 @@ def test_settings_that_do_not_fit_are_refused():
   source = Source("generated_words")
   with pytest.raises(ValueError, match="mixture"):
     tasks(source="", source_options={}, sources=[source])
+
+
+def test_short_pages_have_small_frames_and_batches_one_shape():
+  whole, small = tasks(), tasks(frames=((24, 96), (48, 96)))
+  assert whole.name == dataclasses.replace(small, frames=()).name != small.name
+  assert small.image_shapes == ((24, 96), (48, 96), (72, 96))
+  batches = RecordBatches(small, "train", 4)
+  shapes = set()
+  for batch in itertools.islice(batches.batches(), 12):
+    images = batch["encoder_input_image"]
+    shapes.add(images.shape[1:3])
+    # Three lines at most: one has two quarters of the height, two have three.
+    most = {48: 1, 72: 3}[images.shape[1]]
+    for targets in batch["decoder_target_tokens"]:
+      assert VOCABULARY.decode(targets).text.count("\n") < most
+  assert shapes == {(48, 96), (72, 96)}
+  # The same page, padded, is what evaluation and prediction see.
+  image = np.asarray(images[0])
+  frame = small.on_largest(image)
+  assert frame.shape == (72, 96, 3)
+  np.testing.assert_array_equal(frame[: len(image)], image)
+  assert (frame[len(image) :] == image[-1, -1]).all()
+
+
+def test_a_picture_has_the_smallest_frame_that_holds_it():
+  spec = tasks(compose=None, source="image_folder", source_options={}, path="x")
+  spec = dataclasses.replace(spec, frames=((30, 45), (30, 60)), scale=0.5)
+  for size, frame in (
+    ((60, 90), (30, 45)),
+    ((60, 92), (30, 60)),
+    ((64, 90), (72, 96)),
+    ((900, 900), (72, 96)),
+  ):
+    record = photo(*size)
+    assert spec.shape_of(record, "recognize_page") == frame
+    record = dataclasses.replace(record, text="ab")
+    rng = np.random.default_rng(0)
+    example = spec.build(record, "recognize_page", rng, False)
+    assert example.image.shape[:2] == frame
+    np.testing.assert_array_equal(
+      spec.on_largest(example.image), spec.fit(record.image)[0]
+    )
+  with pytest.raises(ValueError, match="frames"):
+    tasks(frames=((73, 96),))
