@@ -263,17 +263,18 @@ class NGram:
       collections.defaultdict(collections.Counter)
     )
     for text in texts:
-      ids = [*text, EOS_ID]
-      for end, token in enumerate(ids):
+      # What ends a text stands before it too: beginnings are contexts.
+      ids = [EOS_ID, *text, EOS_ID]
+      for end in range(1, len(ids)):
         for length in range(min(end, order - 1) + 1):
-          self._counts[tuple(ids[end - length : end])][token] += 1
+          self._counts[tuple(ids[end - length : end])][ids[end]] += 1
     self._totals = {
       key: sum(seen.values()) for key, seen in self._counts.items()
     }
 
   def start(self) -> tuple[int, ...]:
-    """No token before."""
-    return ()
+    """Nothing but the beginning of a text."""
+    return (EOS_ID,)[: self._order - 1]
 
   def advance(
     self, state: tuple[int, ...], token: int

@@ -82,7 +82,7 @@ def test_an_n_gram_shifts_the_choice_by_its_weight():
 
   def total(text, weight):
     steps = [
-      model.probability(text[:i], token)
+      model.probability((ctc_decoding.EOS_ID, *text[:i]), token)
       for i, token in enumerate((*text, ctc_decoding.EOS_ID))
     ]
     return expected[text] + weight * sum(map(math.log, steps)) + 0.1 * len(text)
