@@ -88,6 +88,17 @@ class CTC(SequenceToSequence):
     divisor = own_normalizer if normalizer is None else normalizer
     return loss_sum / divisor, metrics
 
+  def frame_log_probs(
+    self, params: Params, batch: losses.Batch
+  ) -> Float[Array, "batch frames vocab"]:
+    """Log-probabilities of all ids in each frame.
+
+    Args:
+      params: network parameters.
+      batch: encoder features.
+    """
+    return jax.nn.log_softmax(self._logits(params, batch, None), axis=-1)
+
   def score_batch(
     self, params: Params, batch: losses.Batch
   ) -> Float[Array, " batch"]:

@@ -22,7 +22,7 @@ from inksight_jax.models.sequence_to_sequence import (
   SequenceToSequence,
   average,
 )
-from inksight_jax.networks import decoding, word_gan
+from inksight_jax.networks import decoding, image_blocks, word_gan
 
 # One step in so many takes the gradient penalty, so many times as heavy ("lazy
 # regularisation", Karras et al. 2020, section 3.1).
@@ -43,6 +43,7 @@ class HandwritingGAN(SequenceToSequence):
     balance: float | None = 1.0,
     penalty: float = 1.0,
     shift: int = 2,
+    imitation: float = 4.0,
     **kwargs: Any,
   ) -> None:
     """Binds the networks to their objective.
@@ -54,8 +55,11 @@ class HandwritingGAN(SequenceToSequence):
         of the adversarial one; None for the plain sum of both losses.
       penalty: weight of R1, the squared gradient of the discriminator at real
         pictures (Mescheder et al. 2018).
-      shift: most pixels by which the discriminator's pictures are moved, real
-        and generated alike (Zhao et al. 2020, DiffAugment).
+      shift: most pixels by which the pictures of discriminator and recogniser
+        are moved, real and generated alike (Zhao et al. 2020, DiffAugment).
+      imitation: weight of the difference between real pictures and the same
+        words generated in the style that the style encoder sees in them; for
+        networks that have one.
       **kwargs: of `SequenceToSequence`; those of token losses have no meaning.
     """
     super().__init__(*args, **kwargs)
@@ -63,6 +67,7 @@ class HandwritingGAN(SequenceToSequence):
     self._balance = balance
     self._penalty = penalty
     self._shift = shift
+    self._imitation = imitation
 
   def get_initial_variables(
     self, rng: PRNGKeyArray | Array, input_shapes: Any, input_types: Any = None
@@ -103,7 +108,8 @@ class HandwritingGAN(SequenceToSequence):
     real = word_gan.to_grey(jnp.asarray(batch["encoder_input_image"]))
     tokens = jnp.asarray(batch["decoder_target_tokens"])
     rows = tokens.shape[0]
-    style = self.draw_styles(style_key, rows)
+    style = self._styles(params, style_key, real)
+    read_key = jax.random.fold_in(other_key, 1)
     fake = self._apply(params, tokens, style, method="generate")
     fixed = jax.lax.stop_gradient(params)
     pictures = jax.lax.stop_gradient(fake)
@@ -113,7 +119,8 @@ class HandwritingGAN(SequenceToSequence):
       return -jnp.mean(self._apply(fixed, moved, method="judge"))
 
     def legibility(pictures: Array) -> Array:
-      return jnp.mean(self._read_loss(fixed, pictures, tokens))
+      moved = move(pictures, read_key, self._shift)
+      return jnp.mean(self._read_loss(fixed, moved, tokens))
 
     adversarial, toward_real = jax.value_and_grad(realism)(pictures)
     unread, toward_legible = jax.value_and_grad(legibility)(pictures)
@@ -135,13 +142,16 @@ class HandwritingGAN(SequenceToSequence):
       lambda: self._gradient_penalty(params, real),
       lambda: jnp.float32(0.0),
     )
-    reading = jnp.mean(self._read_loss(params, real, tokens))
+    # Moved as well: one that knows its pictures by heart is a poor teacher.
+    moved = move(real, read_key, self._shift)
+    reading = jnp.mean(self._read_loss(params, moved, tokens))
     loss = (
       generating
       + hinge
       + 0.5 * self._penalty * _PENALTY_EVERY * penalty
       + reading
       + _distance(params)
+      + self._style_loss(params, real, fake, style)
     )
     right = jnp.sum(real_scores > 0) + jnp.sum(fake_scores < 0)
     metrics: Metrics = {
@@ -202,6 +212,66 @@ class HandwritingGAN(SequenceToSequence):
   ) -> Float[Array, "count style"]:
     """Random styles."""
     return jax.random.normal(key, (count, self.module.config.style_dim))
+
+  def encode_style(
+    self, params: Params, pictures: Float[Array, "examples height width 1"]
+  ) -> Float[Array, " style"]:
+    """The style of one hand from pictures of its words, -1 to 1.
+
+    Raises:
+      ValueError: the networks have no style encoder.
+    """
+    if not self.imitates:
+      raise ValueError(
+        "This model was trained without a style encoder, so it cannot imitate "
+        "pictures; include gin/networks/word_styles.gin in its recipe."
+      )
+    styles = self._apply(params, pictures, method="encode_style")
+    return jnp.mean(styles, axis=0)
+
+  @property
+  def imitates(self) -> bool:
+    """Whether there is a style encoder."""
+    return bool(self.module.config.style_widths)
+
+  def _styles(
+    self,
+    params: Params,
+    key: PRNGKeyArray | Array,
+    real: Float[Array, "batch height width 1"],
+  ) -> Float[Array, "batch style"]:
+    """Random styles; where styles are encoded, those of half the pictures."""
+    drawn = self.draw_styles(key, real.shape[0])
+    if not self.imitates:
+      return drawn
+    half = real.shape[0] // 2
+    seen = self._apply(params, real[:half], method="encode_style")
+    return jnp.concatenate([seen, drawn[half:]])
+
+  def _style_loss(
+    self,
+    params: Params,
+    real: Float[Array, "batch height width 1"],
+    fake: Float[Array, "batch height width 1"],
+    style: Float[Array, "batch style"],
+  ) -> Float[Array, ""]:
+    """What makes styles those of pictures, and pictures tell their style.
+
+    A word in its own style should come back as it was; the styles of generated
+    pictures are known (HiGAN, Gan & Wang 2021); encoded styles should be spread
+    as those that are drawn.
+    """
+    if not self.imitates:
+      return jnp.float32(0.0)
+    half = real.shape[0] // 2
+    # Coarser by half: a pixel beside the right one is nearly right.
+    copied, wanted = (image_blocks.halve(x[:half]) for x in (fake, real))
+    likeness = jnp.mean(jnp.abs(copied - wanted))
+    pictures = jax.lax.stop_gradient(fake[half:])
+    found = self._apply(params, pictures, method="encode_style")
+    known = jnp.mean(jnp.square(found - style[half:]))
+    spread = jnp.mean(jnp.square(style[:half]))
+    return self._imitation * likeness + known + 0.01 * spread
 
   def _apply(self, params: Params, *args: Any, **kwargs: Any) -> Array:
     # Only with mutable collections does `apply` return a tuple.

@@ -78,21 +78,26 @@ class DownBlock(nn.Module):
   Attributes:
     features: channels.
     reduce: halves height and width at the end.
+    spectral: divides kernels by their spectral norm.
   """
 
   features: int
   reduce: bool
+  spectral: bool = True
 
   @nn.compact
   def __call__(
     self, inputs: Float[Array, "batch height width channels"]
   ) -> Float[Array, "batch rows columns features"]:
-    x = Conv(self.features, spectral=True, name="conv_0")(leaky(inputs))
-    x = Conv(self.features, spectral=True, name="conv_1")(leaky(x))
+    x = self._conv("conv_0")(leaky(inputs))
+    x = self._conv("conv_1")(leaky(x))
     if inputs.shape[-1] != self.features:
-      inputs = Conv(self.features, size=1, spectral=True, name="bypass")(inputs)
+      inputs = self._conv("bypass", 1)(inputs)
     x = x + inputs
     return halve(x) if self.reduce else x
+
+  def _conv(self, name: str, size: int = 3) -> nn.Module:
+    return Conv(self.features, size, self.spectral, name=name)
 
 
 class Conv(nn.Module):

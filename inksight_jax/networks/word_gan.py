@@ -9,12 +9,19 @@ sight of the text and the recogniser that judges it.
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int, Num
 
-from inksight_jax.networks import image_blocks, layers, readers
+from inksight_jax.networks import (
+  fixed_width,
+  image_blocks,
+  layers,
+  readers,
+  word_styles,
+)
 
 PAD_ID = 0
 EOS_ID = 1
@@ -37,6 +44,12 @@ class WordGANConfig:
       characters' filters and the blocks.
     paper: grey of empty paper, -1 (black) to 1 (white).
     reader: the recogniser; sees one grey channel.
+    generator: "characters", filters of each laid side by side; or "words", one
+      vector for all of a word, see `fixed_width`.
+    text_dim, text_depth: of what reads the word, where that is a vector.
+    attention: block of `fixed_width` before which all pixels look at each
+      other.
+    style_widths: channels of the blocks of the style encoder; none without.
   """
 
   vocab_size: int
@@ -48,9 +61,15 @@ class WordGANConfig:
   critic_widths: tuple[int, ...] = (32, 48, 64)
   style_dim: int = 32
   paper: float = 1.0
+  generator: str = "characters"
+  text_dim: int = 128
+  text_depth: int = 4
+  attention: int = 2
+  style_widths: tuple[int, ...] = ()
 
   def __post_init__(self) -> None:
-    for name in ("widths", "critic_widths"):
+    layers.check_choice("generator", self.generator, GENERATORS)
+    for name in ("widths", "critic_widths", "style_widths"):
       object.__setattr__(self, name, tuple(getattr(self, name)))
     factor = 2 ** (len(self.widths) - 1)
     if self.height % factor or self.character_width % factor:
@@ -74,7 +93,7 @@ class WordGANConfig:
 
 class WordGAN(nn.Module):
   """The networks; top-level parameters `generator`, `generator_average`,
-  `discriminator` and `recognizer`.
+  `discriminator`, `recognizer` and, if there is one, `style_encoder`.
 
   Attributes:
     config: sizes.
@@ -84,11 +103,15 @@ class WordGAN(nn.Module):
 
   def setup(self) -> None:
     cfg = self.config
-    self.generator = Generator(cfg)
+    self.generator = GENERATORS[cfg.generator](cfg)
     # The same network again, whose weights follow the first one's.
-    self.generator_average = Generator(cfg)
+    self.generator_average = GENERATORS[cfg.generator](cfg)
     self.discriminator = Discriminator(cfg)
     self.recognizer = readers.FrameReader(cfg.reader)
+    if cfg.style_widths:
+      self.style_encoder = word_styles.StyleEncoder(
+        cfg.style_widths, cfg.style_dim, cfg.paper
+      )
 
   def __call__(
     self,
@@ -112,6 +135,8 @@ class WordGAN(nn.Module):
     picture = to_grey(encoder_input_image)
     self.judge(picture)
     self.read(picture)
+    if self.config.style_widths:
+      self.encode_style(picture)
     return self.generate(decoder_target_tokens, style, average=True)
 
   def generate(
@@ -142,6 +167,12 @@ class WordGAN(nn.Module):
   ) -> Float[Array, "batch frames vocab"]:
     """Logits of each frame, for CTC."""
     return self.recognizer((pictures + 1.0) * 127.5)
+
+  def encode_style(
+    self, pictures: Float[Array, "batch height width 1"]
+  ) -> Float[Array, "batch style"]:
+    """The style that each picture is written in; of several, their mean."""
+    return self.style_encoder(pictures)
 
 
 class Generator(nn.Module):
@@ -214,6 +245,24 @@ class Discriminator(nn.Module):
     x = jnp.mean(image_blocks.leaky(x), axis=(1, 2))
     score = layers.Dense(1, ("embed", "score"), use_bias=True, name="score")(x)
     return score[:, 0]
+
+
+def _fixed_width(cfg: WordGANConfig) -> nn.Module:
+  return fixed_width.FixedWidthGenerator(
+    cfg.vocab_size,
+    cfg.height,
+    cfg.characters * cfg.character_width,
+    cfg.widths,
+    cfg.text_dim,
+    cfg.text_depth,
+    cfg.attention,
+  )
+
+
+GENERATORS: dict[str, Callable[[WordGANConfig], nn.Module]] = {
+  "characters": Generator,
+  "words": _fixed_width,
+}
 
 
 def to_grey(

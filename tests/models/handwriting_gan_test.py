@@ -15,7 +15,7 @@ from inksight_jax.training import optimizers, state, step
 VOCAB, BLANK = 8, 7
 
 
-def make_model(**changes) -> handwriting_gan.HandwritingGAN:
+def make_model(style_widths=(), **changes) -> handwriting_gan.HandwritingGAN:
   reader = readers.ReaderConfig(
     vit.ViTConfig(
       image_size=(8, 24),
@@ -40,6 +40,7 @@ def make_model(**changes) -> handwriting_gan.HandwritingGAN:
       widths=(8, 8),
       critic_widths=(8, 8),
       style_dim=6,
+      style_widths=style_widths,
     )
   )
   return handwriting_gan.HandwritingGAN(module, blank_id=BLANK, **changes)
@@ -229,3 +230,67 @@ def test_the_average_follows_the_generator(params, batch):
   )
   assert np.isfinite(health).all()
   assert 0.0 <= float(metrics["discriminator_accuracy"].compute()) <= 1.0
+
+
+@pytest.fixture(scope="module")
+def imitating(batch):
+  """A model with a style encoder, its parameters and its gradients."""
+  model = make_model(style_widths=(8, 8))
+  shapes = {name: value.shape for name, value in batch.items()}
+  params = model.get_initial_variables(jax.random.key(0), shapes)["params"]
+  return model, params.unfreeze()
+
+
+def test_the_style_encoder_learns_likeness_and_known_styles(imitating, batch):
+  """Its gradient, without the two judges: of the sum written out here."""
+  model, params = imitating
+  real = word_gan.to_grey(jnp.asarray(batch["encoder_input_image"]))
+  tokens = jnp.asarray(batch["decoder_target_tokens"])
+  drawn = model.draw_styles(jax.random.key(5), 4)
+
+  def apply(params, *args, method):
+    return model.module.apply({"params": params}, *args, method=method)
+
+  def loss(encoder):
+    own = dict(params, style_encoder=encoder)
+    style = model._styles(own, jax.random.key(5), real)
+    fake = apply(own, tokens, style, method="generate")
+    return model._style_loss(own, real, fake, style)
+
+  def expected(encoder):
+    own = dict(params, style_encoder=encoder)
+    seen = apply(own, real[:2], method="encode_style")
+    copies = apply(own, tokens[:2], seen, method="generate")
+    others = apply(params, tokens[2:], drawn[2:], method="generate")
+    known = apply(own, others, method="encode_style")
+    means = [
+      x.reshape(2, 4, 2, 12, 2).mean(axis=(2, 4)) for x in (copies, real[:2])
+    ]
+    return (
+      4.0 * jnp.mean(jnp.abs(means[0] - means[1]))
+      + jnp.mean((known - drawn[2:]) ** 2)
+      + 0.01 * jnp.mean(seen**2)
+    )
+
+  found, wanted = (
+    jax.jit(jax.value_and_grad(f))(params["style_encoder"])
+    for f in (loss, expected)
+  )
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
+    found,
+    wanted,
+  )
+  assert optax.tree.norm(found[1]) > 0
+
+
+def test_a_hand_is_the_mean_of_its_words(imitating, batch):
+  model, params = imitating
+  real = word_gan.to_grey(jnp.asarray(batch["encoder_input_image"]))
+  one, other, both = (
+    np.asarray(model.encode_style(params, pictures))
+    for pictures in (real[:1], real[1:2], real[:2])
+  )
+  np.testing.assert_allclose(both, (one + other) / 2, atol=1e-6)
+  with pytest.raises(ValueError, match="without a style encoder"):
+    make_model().encode_style(params, real)

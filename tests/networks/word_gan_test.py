@@ -7,7 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from inksight_jax.networks import readers, vit, word_gan
+from inksight_jax.networks import (
+  fixed_width,
+  image_blocks,
+  readers,
+  vit,
+  word_gan,
+  word_styles,
+)
 
 VOCAB = 8
 
@@ -136,3 +143,87 @@ def test_sizes_that_do_not_fit():
     config(style_dim=13)
   with pytest.raises(ValueError, match="recogniser reads"):
     dataclasses.replace(config(), characters=5)
+
+
+@pytest.fixture(scope="module")
+def recurrent():
+  cfg = config(generator="words", text_dim=8, text_depth=2, attention=1)
+  generator = word_gan.GENERATORS[cfg.generator](cfg)
+  tokens = jnp.ones((1, 4), jnp.int32)
+  init = jax.jit(generator.init)
+  return cfg, init(jax.random.key(0), tokens, jnp.zeros((1, 12)))["params"]
+
+
+def test_a_word_vector_paints_the_whole_frame(recurrent):
+  cfg, params = recurrent
+  tokens = np.array([[2, 3, 4, 5], [2, 3, 4, 6]])
+  whole = jax.eval_shape(lambda: variables(cfg)["params"]["generator"])
+  assert jax.tree.map(jnp.shape, whole) == jax.tree.map(jnp.shape, params)
+  one, other = np.asarray(
+    word_gan.GENERATORS[cfg.generator](cfg).apply(
+      {"params": params},
+      jnp.asarray(tokens, jnp.int32),
+      jnp.asarray(np.repeat(styles(1), 2, axis=0)),
+    )
+  )
+  assert one.shape == (8, 32, 1)
+  # One letter else, and every column may change: no place of its own.
+  assert (np.abs(one - other)[:, :, 0].max(axis=0) > 1e-5).all()
+
+
+def test_the_vector_of_a_word_does_not_see_padding(recurrent):
+  """Nor the longest word of the batch."""
+  _, params = recurrent
+  text = fixed_width.TextEncoder(8, 8, 2)
+  state = {"params": params["text"]}
+
+  def encode(tokens):
+    tokens = jnp.asarray(tokens, jnp.int32)
+    return np.asarray(text.apply(state, tokens, tokens > 1))
+
+  (alone,) = encode([[2, 3]])
+  padded = encode([[2, 3, 1, 0, 0], [4, 5, 6, 7, 2]])
+  np.testing.assert_allclose(padded[0], alone, atol=1e-6)
+  # Both ends count.
+  assert np.abs(encode([[4, 3]])[0] - alone).max() > 1e-4
+  assert np.abs(encode([[2, 4]])[0] - alone).max() > 1e-4
+
+
+def test_attention_begins_as_nothing(recurrent):
+  inputs = jax.random.normal(jax.random.key(0), (2, 3, 4, 8))
+  module = fixed_width.SelfAttention()
+  state = module.init(jax.random.key(1), inputs)["params"]
+  np.testing.assert_array_equal(module.apply({"params": state}, inputs), inputs)
+  opened = dict(state, gate=jnp.ones(1))
+  seen = np.asarray(module.apply({"params": opened}, inputs)) - inputs
+  # By hand, with the kernels as they are applied.
+  flat = np.asarray(inputs).reshape(2, 12, 8)
+  maps = {}
+  for name in ("query", "key", "value"):
+    kernel = np.asarray(state[name]["kernel"]).reshape(8, -1)
+    norm = float(image_blocks.spectral_norm(jnp.asarray(kernel)))
+    maps[name] = flat @ kernel / norm
+  scores = maps["query"] @ maps["key"].transpose(0, 2, 1)
+  weights = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+  expected = (weights @ maps["value"]).reshape(inputs.shape)
+  np.testing.assert_allclose(seen, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_style_does_not_tell_how_long_a_word_is():
+  """A picture written twice, side by side, has the style of one of them."""
+  encoder = word_styles.StyleEncoder((8, 8), 4, paper=1.0)
+  word = jax.random.uniform(jax.random.key(2), (1, 8, 16, 1), minval=-1.0)
+  paper = jnp.ones((1, 8, 32, 1))
+  params = encoder.init(jax.random.key(3), paper)["params"]
+
+  def encode(*parts):
+    picture = jnp.concatenate(parts, axis=2)
+    return np.asarray(encoder.apply({"params": params}, picture))
+
+  short = encode(paper, word, paper)
+  longer = encode(paper, word, paper, paper)
+  np.testing.assert_allclose(longer, short, atol=1e-5)
+  twice = encode(paper, word, paper, word, paper)
+  np.testing.assert_allclose(twice, short, atol=1e-5)
+  other = encode(paper, -word, paper)
+  assert np.abs(other - short).max() > 1e-2
