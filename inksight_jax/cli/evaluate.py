@@ -8,8 +8,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inksight_jax.cli import generate, reconstruct
-from inksight_jax.cli.options import step_option, weights_option
+from inksight_jax.cli import beam, evaluate_words, reconstruct
+from inksight_jax.cli.options import (
+  batch_size_option,
+  step_option,
+  weights_option,
+)
 
 if TYPE_CHECKING:
   from inksight_jax.inference.held_out import Sample
@@ -103,13 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar="N",
     help="which samples, and the pairs of the control (default: %(default)s)",
   )
-  parser.add_argument(
-    "--batch_size",
-    type=int,
-    default=32,
-    metavar="N",
-    help="images decoded together (default: %(default)s)",
-  )
+  batch_size_option(parser, 32)
   weights_option(parser)
   parser.add_argument(
     "--judge",
@@ -118,8 +116,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "write words",
   )
   parser.add_argument(
+    "--features",
+    default="judge",
+    metavar="SPACE",
+    help="with --judge, what FID and KID are taken in: judge, pixels, or any "
+    "package.module:function from pictures to vectors (default: %(default)s)",
+  )
+  parser.add_argument(
     "--json", action="store_true", help="print the metrics as JSON"
   )
+  beam.add_arguments(parser)
   parser.set_defaults(run=run)
 
 
@@ -131,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
   if isinstance(recipe.read(args.model_dir).model, VQVAE):
     return reconstruct.score(args)
   if args.judge is not None:
-    return generate.score(args)
+    return evaluate_words.score(args)
   import dataclasses
   import time
 
@@ -147,6 +153,7 @@ def run(args: argparse.Namespace) -> int:
     constrained=False,
     weights=args.weights,
   )
+  beam.apply(args, model)
   tasks = model.tasks
   if args.path is not None:
     tasks = dataclasses.replace(tasks, path=args.path)

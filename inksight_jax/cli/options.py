@@ -30,3 +30,14 @@ def step_option(parser: argparse.ArgumentParser) -> None:
 def parse_step(text: str) -> int | str:
   """A number or "best"; argparse reports what is neither."""
   return text if text == "best" else int(text)
+
+
+def batch_size_option(parser: argparse.ArgumentParser, default: int) -> None:
+  """Adds --batch_size."""
+  parser.add_argument(
+    "--batch_size",
+    type=int,
+    default=default,
+    metavar="N",
+    help="images decoded together (default: %(default)s)",
+  )

@@ -9,7 +9,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inksight_jax.cli.options import step_option, weights_option
+from inksight_jax.cli import beam
+from inksight_jax.cli.options import (
+  batch_size_option,
+  step_option,
+  weights_option,
+)
 from inksight_jax.cli.page_results import (
   page_results,
   place_lines,
@@ -118,17 +123,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "holds what its task writes, x before y, and a pen that goes round in "
     "circles is stopped",
   )
-  parser.add_argument(
-    "--batch_size",
-    type=int,
-    default=16,
-    metavar="N",
-    help="images decoded together (default: %(default)s)",
-  )
+  batch_size_option(parser, 16)
   weights_option(parser)
   parser.add_argument(
     "--json", action="store_true", help="print the summary as JSON"
   )
+  beam.add_arguments(parser)
   parser.set_defaults(run=run)
 
 
@@ -145,6 +145,7 @@ def run(args: argparse.Namespace) -> int:
     not args.unconstrained,
     args.weights,
   )
+  beam.apply(args, model)
   task = args.task or pages.default_task(model.tasks.tasks)
   model.check_task(task)
   if args.text is None and task == "derender_with_text" and not args.page:
@@ -162,6 +163,7 @@ def run(args: argparse.Namespace) -> int:
     "weights": args.weights,
     **({"segmenter": args.segmenter} if segmented else {}),
     **({"scales": args.scales} if args.scales else {}),
+    **beam.settings(args),
   }
   journal = Journal(args.output_dir, settings, args.overwrite)
   names = output_names(paths, journal.names)

@@ -1,9 +1,9 @@
-"""A trained handwriting GAN: words in, pictures of them out, and its scores."""
+"""A trained handwriting GAN: words in, pictures of them out."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inksight_jax.inference import recipe
-from inksight_jax.inference.held_out import Sample
-from inksight_jax.inference.predictor import Predictor
-from inksight_jax.metrics.generation import character_spread
-from inksight_jax.metrics.summary import TextEvaluation
 from inksight_jax.models.handwriting_gan import HandwritingGAN
+from inksight_jax.networks.word_gan import to_grey
 from inksight_jax.pipeline.examples import Skip, text_ids
 from inksight_jax.pipeline.task_set import TaskSet
+from inksight_jax.rendering.images import ImageLike, read_image
+from inksight_jax.rendering.words import spread_picture
 from inksight_jax.text.codecs import EOS_ID
 from inksight_jax.training import checkpoints
 
@@ -56,6 +55,11 @@ class WordGenerator:
   def character_width(self) -> int:
     """Width of a character, pixels."""
     return self.model.module.config.character_width
+
+  @property
+  def dark_paper(self) -> bool:
+    """Whether the words are light on dark."""
+    return self.model.module.config.paper < 0
 
   def draw_styles(self, count: int, seed: int) -> NDArray[np.float32]:
     """Random styles, float32[count, style]; the first n of a seed agree."""
@@ -97,6 +101,45 @@ class WordGenerator:
       for picture, text in zip(pictures, texts, strict=True)
     ]
 
+  def imitate(
+    self, pictures: Sequence[ImageLike], texts: Sequence[str] = ()
+  ) -> NDArray[np.float32]:
+    """The style of one hand, seen in a few pictures of its words.
+
+    Args:
+      pictures: paths, uint8 arrays or Pillow images of single words; their
+        paper like that of the training pictures.
+      texts: what they say, if known: each character then gets the width that
+        it had in training.
+
+    Returns:
+      float32[style].
+
+    Raises:
+      ValueError: there is no picture, one cannot be read, or the model was
+        trained without a style encoder.
+    """
+    if not pictures:
+      raise ValueError("A style needs at least one picture of a word.")
+    images = [read_image(picture) for picture in pictures]
+    if texts and not self.dark_paper:
+      config = self.model.module.config
+      size = config.height, config.characters * config.character_width
+      widths = [len(text) * self.character_width for text in texts]
+      frames = [
+        spread_picture(image, size, min(width, size[1]))
+        for image, width in zip(images, widths, strict=True)
+      ]
+    else:
+      frames = [self.tasks.fit(image)[0] for image in images]
+    grey = to_grey(jnp.asarray(np.stack(frames)))
+    return np.asarray(self.model.encode_style(self.params, grey), np.float32)
+
+  def check(self, texts: Iterable[str]) -> None:
+    """Raises a ValueError unless each word can be written."""
+    for text in texts:
+      self._tokens(text)
+
   def _tokens(self, text: str) -> NDArray[np.int32]:
     ids = text_ids(text, self.tasks)
     most = self.model.module.config.characters
@@ -108,6 +151,36 @@ class WordGenerator:
     row = np.zeros(most + 1, np.int32)
     row[: len(ids) + 1] = [*ids, EOS_ID]
     return row
+
+
+def styles_between(
+  one: NDArray[np.float32], other: NDArray[np.float32], count: int
+) -> NDArray[np.float32]:
+  """Styles from one to another along the great circle.
+
+  Of normally distributed styles hardly any is short; a straight line would
+  pass through those that are.
+
+  Args:
+    one, other: float32[style].
+    count: styles, both ends included; at least 2.
+
+  Returns:
+    float32[count, style].
+
+  Raises:
+    ValueError: `count` is too small.
+  """
+  if count < 2:
+    raise ValueError(f"From one style to another are 2 or more, not {count}.")
+  lengths = np.linalg.norm(one), np.linalg.norm(other)
+  cosine = float(one @ other / max(float(lengths[0] * lengths[1]), 1e-12))
+  angle = float(np.arccos(np.clip(cosine, -1.0, 1.0)))
+  shares = np.linspace(0.0, 1.0, count, dtype=np.float32)[:, None]
+  if np.sin(angle) < 1e-4:
+    return np.asarray((1.0 - shares) * one + shares * other, np.float32)
+  mixed = np.sin((1.0 - shares) * angle) * one + np.sin(shares * angle) * other
+  return np.asarray(mixed / np.sin(angle), np.float32)
 
 
 def load(
@@ -130,49 +203,3 @@ def load(
   params = jax.device_put(checkpoints.load_params(folder))
   number = int(os.path.basename(folder))
   return WordGenerator(loaded.model, params, loaded.tasks, number, batch_size)
-
-
-def evaluate(
-  generator: WordGenerator,
-  judge: Predictor,
-  samples: Sequence[Sample],
-  seed: int = 0,
-) -> tuple[dict[str, float], list[Image]]:
-  """Scores pictures of the samples' texts, one style each.
-
-  Args:
-    generator: the model.
-    judge: a recogniser, trained on real pictures, that no gradient came from.
-    samples: real pictures and their texts.
-    seed: of styles and of the shuffled control.
-
-  Returns:
-    Numbers by metric, and the pictures. `judge_cer` of what was wanted,
-    `judge_cer_shuffled` of other samples' texts, `judge_cer_real` of the real
-    pictures; `style_std` and `style_std_real`, see `character_spread`.
-  """
-  texts = [sample.text for sample in samples]
-  made = generator.generate(texts, generator.draw_styles(len(texts), seed))
-  real = [sample.example.image for sample in samples]
-  metrics: dict[str, float] = {}
-  for name, pictures in (("", made), ("_real", real)):
-    scores = _read(judge, pictures, texts, seed)
-    metrics[f"judge_cer{name}"] = scores["cer"]
-    metrics[f"judge_exact_match{name}"] = scores["exact_match"]
-    if not name:
-      metrics["judge_cer_shuffled"] = scores["cer_shuffled"]
-    metrics[f"style_std{name}"] = character_spread(
-      pictures, texts, generator.character_width
-    )
-  metrics["samples"] = len(samples)
-  return metrics, made
-
-
-def _read(
-  judge: Predictor, pictures: Sequence[Image], texts: Sequence[str], seed: int
-) -> Mapping[str, float]:
-  (task,) = judge.tasks.tasks
-  evaluation = TextEvaluation(seed)
-  for text, result in zip(texts, judge.predict(pictures, task), strict=True):
-    evaluation.add(text, result.text)
-  return evaluation.result()

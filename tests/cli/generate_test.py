@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inksight_jax.cli import main
+from inksight_jax.cli import generate, main
 from inksight_jax.datasets.image_folder import read_image_folder
 from inksight_jax.inference import recipe, word_generator
 from inksight_jax.training import checkpoints, state
@@ -90,6 +90,15 @@ def test_a_judge_scores_it(gan, tmp_path, capsys):
   for name in ("judge_cer", "judge_cer_shuffled", "judge_cer_real"):
     assert metrics[f"generate_words/{name}"] > 0.5
   assert 0 < metrics["generate_words/style_std_real"] < 0.5
+  # Noise of an untrained network is no digit, in whatever space.
+  for name in ("fid", "kid", "nearest_train"):
+    made, real = (
+      metrics[f"generate_words/{name}{end}"] for end in ("", "_real")
+    )
+    assert made > real
+  assert metrics["generate_words/near_copies"] == 0.0
+  assert metrics["set_up"]["words"] == 12
+  assert "image_encoder at step 3" in metrics["set_up"]["features"]
   assert (tmp_path / "sheet.png").exists()
   # The other way round, and without a judge.
   for command in (
@@ -98,3 +107,85 @@ def test_a_judge_scores_it(gan, tmp_path, capsys):
   ):
     assert main.main(command) == 1
     assert "HandwritingGAN" in capsys.readouterr().err
+
+
+def test_a_data_set_of_any_size(gan, tmp_path, capsys, monkeypatch):
+  monkeypatch.setattr(generate, "CHUNK", 4)
+  arguments = ["generate", f"--model_dir={gan}", "12", "345", "--count=10"]
+  for folder in ("one", "again"):
+    assert main.main([*arguments, f"--output_dir={tmp_path / folder}"]) == 0
+  assert "10 pictures" in capsys.readouterr().out
+  one, again = (
+    sorted(read_image_folder(tmp_path / folder), key=lambda r: r.id)
+    for folder in ("one", "again")
+  )
+  assert len(one) == 10 and {r.text for r in one} == {"12", "345"}
+  assert len({r.writer for r in one}) == 10
+  for first, second in zip(one, again, strict=True):
+    assert first.text == second.text
+    np.testing.assert_array_equal(first.image, second.image)
+  # One word in ten styles.
+  same = [r.image.tobytes() for r in one if r.text == "12"]
+  assert len(set(same)) == len(same)
+
+
+def test_from_one_style_to_another(gan, tmp_path):
+  generator = word_generator.load(gan)
+  drawn = generator.draw_styles(6, 0)
+  arguments = ["123", "--style=5", "--to_style=2", "--styles=3"]
+  out = f"--output_dir={tmp_path}"
+  assert main.main(["generate", f"--model_dir={gan}", *arguments, out]) == 0
+  ends = generator.generate(["123"] * 2, drawn[[5, 2]])
+  for name, picture in zip(("00000_000", "00000_002"), ends, strict=True):
+    with Image.open(tmp_path / f"{name}.png") as found:
+      difference = np.asarray(found).astype(int) - picture
+    assert np.abs(difference).max() <= 1
+  between = word_generator.styles_between(drawn[5], drawn[2], 3)[1]
+  shortest = min(np.linalg.norm(drawn[5]), np.linalg.norm(drawn[2]))
+  assert np.linalg.norm(between) > 0.9 * shortest
+  assert np.linalg.norm(between - drawn[5]) < np.linalg.norm(
+    drawn[2] - drawn[5]
+  )
+
+
+def test_a_page_of_lines(gan, tmp_path):
+  text = tmp_path / "text.txt"
+  text.write_text("12 345 6\n789\n")
+  arguments = ["--page", f"--text_file={text}", "--page_width=100"]
+  out = f"--output_dir={tmp_path}"
+  assert main.main(["generate", f"--model_dir={gan}", *arguments, out]) == 0
+  assert (tmp_path / "page.txt").read_text() == "12 345\n6\n789\n"
+  with Image.open(tmp_path / "page.png") as page:
+    grey = np.asarray(page).mean(axis=2)
+  assert grey.shape[1] <= 100
+  # Three lines of ink with paper between them.
+  inked = (grey < 128).any(axis=1)
+  assert (inked[1:] & ~inked[:-1]).sum() >= 1
+  narrow = [*arguments[:2], "--page_width=40"]
+  assert main.main(["generate", f"--model_dir={gan}", *narrow, out]) == 1
+
+
+@pytest.mark.parametrize(
+  ("options", "message"),
+  [
+    (["--style_from=x", "--style=1"], "exclude"),
+    (["--count=3", "--page"], "exclude"),
+    (["--to_style=1"], "needs --style"),
+    (["--style=-1"], "number of a style"),
+    (["--count=0"], "at least 1"),
+    (["--style_from=absent"], "no such folder"),
+  ],
+)
+def test_options_that_do_not_go_together(
+  gan, tmp_path, capsys, options, message
+):
+  out = f"--output_dir={tmp_path}"
+  assert main.main(["generate", f"--model_dir={gan}", "12", out, *options]) == 1
+  assert message in capsys.readouterr().err
+
+
+def test_a_model_without_style_encoder_says_so(gan, tmp_path, capsys):
+  Image.new("RGB", (30, 10)).save(tmp_path / "a.png")
+  arguments = ["12", f"--style_from={tmp_path}", f"--output_dir={tmp_path}"]
+  assert main.main(["generate", f"--model_dir={gan}", *arguments]) == 1
+  assert "without a style encoder" in capsys.readouterr().err
