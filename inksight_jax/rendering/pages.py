@@ -63,16 +63,30 @@ def small_letter_height(ink: Ink) -> float:
   Args:
     ink: a word along the x axis.
   """
+  low, high = small_letter_band(ink)
+  return max(high - low, 1.0)
+
+
+def small_letter_band(ink: Ink) -> tuple[float, float]:
+  """Rows between which most of the ink is: those of small letters.
+
+  Args:
+    ink: a word along the x axis, not empty.
+
+  Returns:
+    (upper, lower) row, pixels; the same where the ink is dots only.
+  """
   # Arc lengths: a slow pen gives more points, not more ink.
   lines = [s.points for s in ink.strokes if len(s) > 1]
   if not lines:
-    return 1.0
+    middle = float(np.median(ink.points[:, 1]))
+    return middle, middle
   points = np.concatenate([(p[1:] + p[:-1]) / 2 for p in lines])
   weight = np.concatenate([np.hypot(*np.diff(p, axis=0).T) for p in lines])
   order = np.argsort(points[:, 1])
   share = np.cumsum(weight[order]) / max(float(weight.sum()), 1e-9)
-  low, high = np.interp((0.15, 0.85), share, points[order, 1])
-  return float(max(high - low, 1.0))
+  low, high = np.interp((0.15, 0.85), share, points[order, 1]).tolist()
+  return low, high
 
 
 def _middle(ink: Ink) -> float:

@@ -1,0 +1,89 @@
+"""Word tasks: spread or as found, of ink or of pictures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from inksight_jax.pipeline.examples import Example, Skip
+from inksight_jax.pipeline.families import load_tasks
+from inksight_jax.pipeline.words import WordTasks
+from inksight_jax.rendering.words import draw_found, spread_picture
+from inksight_jax.text.codecs import CharacterCodec
+from inksight_jax.text.vocabulary import Vocabulary
+
+
+@pytest.fixture
+def tasks(records) -> WordTasks:
+  return WordTasks(
+    source="unit",
+    path=__file__,
+    vocabulary=Vocabulary(CharacterCodec("word0123456789"), None),
+    rates={"generate_words": 1.0},
+    image_size=(16, 64),
+    target_length=9,
+    character_width=8,
+  )
+
+
+def build(tasks, record, training=False, seed=0):
+  rng = np.random.default_rng(seed)
+  return tasks.build(record, "generate_words", rng, training)
+
+
+def test_a_spread_picture_is_as_wide_as_its_characters(tasks, records):
+  record = records["train"][3]
+  example = build(tasks, record)
+  assert isinstance(example, Example)
+  expected = spread_picture(record.image, (16, 64), 5 * 8)
+  np.testing.assert_array_equal(example.image, expected)
+  assert tasks.vocabulary.decode(example.targets).text == record.text
+
+
+def test_ink_is_drawn_with_another_pen_each_time(tasks, records):
+  drawn = dataclasses.replace(tasks, rendered=True)
+  record = records["train"][3]
+  first, again, other = (
+    build(drawn, record, True, seed).image for seed in (0, 0, 1)
+  )
+  np.testing.assert_array_equal(first, again)
+  assert (first != other).any()
+  # Held out: always the same.
+  assert (
+    build(drawn, record).image == build(drawn, record, seed=9).image
+  ).all()
+  found = dataclasses.replace(drawn, held_out_spread=0.0)
+  np.testing.assert_array_equal(
+    build(found, record).image, draw_found(record.ink, (16, 64), 1.8)
+  )
+
+
+def test_the_chance_of_being_spread(tasks, records):
+  half = dataclasses.replace(tasks, spread=0.5)
+  record = records["train"][3]
+  spread = spread_picture(record.image, (16, 64), 40)
+  fitted, _ = tasks.fit(record.image)
+  kinds = []
+  for seed in range(60):
+    image = build(half, record, True, seed).image
+    kinds.append(bool((image == spread).all()))
+    assert kinds[-1] or (image == fitted).all()
+  assert 15 <= sum(kinds) <= 45
+
+
+def test_what_does_not_fit_is_skipped(tasks, records):
+  narrow = dataclasses.replace(tasks, image_size=(16, 32))
+  assert build(narrow, records["train"][3]) == Skip("text too long")
+  no_ink = dataclasses.replace(tasks, rendered=True)
+  assert build(no_ink, records["train"][10]) == Skip("no ink")
+  with pytest.raises(ValueError, match="positive width"):
+    dataclasses.replace(tasks, character_width=0)
+
+
+def test_word_tasks_come_back_from_their_description(tasks, tmp_path):
+  other = dataclasses.replace(tasks, rendered=True, pen=(1.0, 1.5))
+  other.save(str(tmp_path))
+  restored = load_tasks(str(tmp_path))
+  assert restored == dataclasses.replace(other, path=restored.path)
+  assert restored.name == other.name != tasks.name
+  assert other.name.startswith("words_")
