@@ -109,19 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   batch_size_option(parser, 32)
   weights_option(parser)
-  parser.add_argument(
-    "--judge",
-    metavar="DIR",
-    help="a trained recogniser that reads what a model writes; for models that "
-    "write words",
-  )
-  parser.add_argument(
-    "--features",
-    default="judge",
-    metavar="SPACE",
-    help="with --judge, what FID and KID are taken in: judge, pixels, or any "
-    "package.module:function from pictures to vectors (default: %(default)s)",
-  )
+  evaluate_words.add_arguments(parser)
   parser.add_argument(
     "--json", action="store_true", help="print the metrics as JSON"
   )

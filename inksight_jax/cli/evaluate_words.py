@@ -11,6 +11,23 @@ from typing import Any
 TRAINING_PICTURES = 2000
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds the arguments of `evaluate` for models that write words."""
+  parser.add_argument(
+    "--judge",
+    metavar="DIR",
+    help="a trained recogniser that reads what a model writes; for models that "
+    "write words",
+  )
+  parser.add_argument(
+    "--features",
+    default="judge",
+    metavar="SPACE",
+    help="with --judge, what FID and KID are taken in: judge, pixels, or any "
+    "package.module:function from pictures to vectors (default: %(default)s)",
+  )
+
+
 def score(args: argparse.Namespace) -> int:
   """Scores generated words; returns the exit code."""
   import dataclasses
