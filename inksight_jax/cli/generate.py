@@ -226,7 +226,7 @@ def _random(
     for first in range(0, args.count, CHUNK):
       count = min(CHUNK, args.count - first)
       rng = np.random.default_rng((args.seed, first))
-      chosen = [words[i] for i in rng.integers(len(words), size=count).tolist()]
+      chosen = [words[int(i)] for i in rng.integers(len(words), size=count)]
       size = generator.draw_styles(1, 0).shape[1]
       styles = rng.standard_normal((count, size), np.float32)
       if fixed is not None:
