@@ -9,12 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inksight_jax.cli import beam
-from inksight_jax.cli.options import (
-  batch_size_option,
-  step_option,
-  weights_option,
-)
+from inksight_jax.cli import beam, options
 from inksight_jax.cli.page_results import (
   page_results,
   place_lines,
@@ -115,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action="store_true",
     help="do images again whose files are complete",
   )
-  step_option(parser)
+  options.step_option(parser)
   parser.add_argument(
     "--unconstrained",
     action="store_true",
@@ -123,8 +118,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "holds what its task writes, x before y, and a pen that goes round in "
     "circles is stopped",
   )
-  batch_size_option(parser, 16)
-  weights_option(parser)
+  options.batch_size_option(parser, 16)
+  options.weights_option(parser)
   parser.add_argument(
     "--json", action="store_true", help="print the summary as JSON"
   )
