@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
   from inksight_jax.inference.predictor import Predictor
 
+# In the place of a file: the texts of the training split.
+TRAIN = "train"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds what models trained by CTC can be helped with."""
@@ -26,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   group.add_argument(
     "--ngrams",
     metavar="FILE",
-    help="text from which to count which characters follow each other",
+    help="text from which to count which characters follow each other; `train` "
+    "takes the texts that the model was trained on",
   )
   group.add_argument(
     "--ngram_weight",
@@ -47,7 +51,7 @@ def apply(args: argparse.Namespace, model: Predictor) -> None:
     model,
     16 if args.beam is None else args.beam,
     _lines(args.word_list),
-    _lines(args.ngrams),
+    _training_texts(model) if args.ngrams == TRAIN else _lines(args.ngrams),
     weight=args.ngram_weight,
   )
 
@@ -58,6 +62,20 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
   given = {name: getattr(args, name) for name in names}
   found = {name: value for name, value in given.items() if value is not None}
   return {**found, "ngram_weight": args.ngram_weight} if found else {}
+
+
+def _training_texts(model: Predictor) -> list[str]:
+  """Texts of the training split of a model's own data sets, each set once."""
+  from inksight_jax.pipeline.records import MixtureRecords
+
+  records = MixtureRecords(model.tasks, TRAIN)
+  components = {c.source.key: c for c in records.components.values()}
+  lower = getattr(model.tasks, "lower_case", False)
+  return [
+    text.lower() if lower else text
+    for component in components.values()
+    for text in records.of(component).texts()
+  ]
 
 
 def _lines(path: str | None) -> list[str] | None:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from inksight_jax.inference.decoder import Answer, Decoder
 from inksight_jax.inference.predictor import Predictor
-from inksight_jax.models.ctc import CTC
 from inksight_jax.text.codecs import EOS_ID, UNK_ID
 from inksight_jax.text.ctc_decoding import (
   NGram,
@@ -51,8 +50,9 @@ class BeamDecoder(Decoder):
     Raises:
       ValueError: the model does not read frame by frame.
     """
-    model = predictor.model
-    if not isinstance(model, CTC):
+    model: Any = predictor.model
+    # CTC itself, and CTC as the second head of a reader of pages.
+    if not hasattr(model, "frame_log_probs"):
       raise ValueError(
         f"A {type(model).__name__} does not read frame by frame; a beam with "
         "word list or n-grams is for models trained by CTC."

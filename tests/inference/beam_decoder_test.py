@@ -8,6 +8,7 @@ import pytest
 from inksight_jax.inference.beam_decoder import read_with_beam
 from inksight_jax.inference.predictor import Predictor
 from inksight_jax.models import ctc
+from inksight_jax.models.sequence_to_sequence import SequenceToSequence
 from inksight_jax.networks import readers, vit
 from inksight_jax.pipeline.reading import ReadingTasks
 from inksight_jax.text.codecs import CharacterCodec
@@ -87,3 +88,24 @@ def test_what_helps_nobody_is_refused(model):
     read_with_beam(model, words=["a"], texts=["a"])
   with pytest.raises(ValueError, match="None of the 2 texts"):
     read_with_beam(model, words=["x", "yz"])
+
+
+class Frames(SequenceToSequence):
+  """Any model that has frames, such as the second head of a page reader."""
+
+  blank_id = BLANK
+
+  def frame_log_probs(self, params, batch):
+    rows = len(batch["encoder_input_image"])
+    return jnp.broadcast_to(params[None], (rows, *params.shape))
+
+
+def test_every_model_with_frames_can_be_read_so(model, pictures):
+  logits = np.random.default_rng(2).normal(size=(5, BLANK + 2))
+  params = jax.nn.log_softmax(jnp.asarray(logits, jnp.float32))
+  reader = Predictor(Frames(model.model.module), params, model.tasks, 7, 2)
+  read_with_beam(reader, beam=200)
+  (answer,) = reader.answer(pictures[:1], [[]], ["recognize_word"])
+  frames = np.asarray(params, np.float64)[:, : BLANK + 1]
+  best = beam_search(frames, BLANK, 200)[0]
+  assert answer.tokens.tolist() == [*best.tokens, 1]
