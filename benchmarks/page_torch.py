@@ -113,4 +113,4 @@ class Trainer:
     loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
     loss.backward()
     self._optimizer.step()
-    return float(loss)
+    return float(loss.detach())
