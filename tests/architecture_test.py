@@ -74,7 +74,8 @@ RULES = {
   "inference": rule(
     "ink text rendering networks models training metrics pipeline.spec "
     "pipeline.examples pipeline.shards pipeline.mixture pipeline.records "
-    "pipeline.task_set pipeline.families pipeline.picture_coding",
+    "pipeline.task_set pipeline.token_tasks pipeline.families "
+    "pipeline.picture_coding",
     "jax flax numpy cv2 PIL gin",
     "doctr pytesseract",
   ),

@@ -34,6 +34,8 @@ def _parse(path: pathlib.Path) -> None:
     for name, value in LEFT_OPEN.items()
     if f"{name} = %gin.REQUIRED" in config or name == "DATA_PATH"
   ]
+  if "alphabet.training_characters" in config:
+    overrides.append('CHARACTERS = "0123456789"')
   if "SENTENCEPIECE_MODEL = " in config:
     # Its size is fixed, so any smaller vocabulary stands in for the file.
     overrides.append("vocabulary.Vocabulary.text = @codecs.ByteCodec()")

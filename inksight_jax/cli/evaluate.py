@@ -8,7 +8,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from inksight_jax.cli import beam, evaluate_words, reconstruct
+from inksight_jax.cli import (
+  beam,
+  evaluate_words,
+  generate_tokens,
+  reconstruct,
+)
 from inksight_jax.cli.options import (
   batch_size_option,
   step_option,
@@ -124,12 +129,20 @@ def run(args: argparse.Namespace) -> int:
 
   if isinstance(recipe.read(args.model_dir).model, VQVAE):
     return reconstruct.score(args)
+  if args.judge is not None and generate_tokens.handles(args.model_dir):
+    return generate_tokens.score(args)
   if args.judge is not None:
     return evaluate_words.score(args)
   import dataclasses
   import time
 
-  from inksight_jax.inference import evaluation, held_out, pictures, predictor
+  from inksight_jax.inference import (
+    evaluation,
+    held_out,
+    pictures,
+    predictor,
+    token_predictor,
+  )
   from inksight_jax.pipeline.task_set import write_text
 
   start = time.perf_counter()
@@ -154,7 +167,10 @@ def run(args: argparse.Namespace) -> int:
   result = evaluation.evaluate(model, samples, args.seed)
   output_dir = args.output_dir or args.model_dir
   os.makedirs(output_dir, exist_ok=True)
-  files = pictures.write_pictures(result, tasks, output_dir, args.pictures)
+  shown = dataclasses.replace(
+    result, outcomes=token_predictor.with_pictures(model, result.outcomes)
+  )
+  files = pictures.write_pictures(shown, tasks, output_dir, args.pictures)
   files += write_reliability(
     {
       task: evaluation.reliability(outcomes)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from inksight_jax.cli import generate_tokens
 from inksight_jax.cli.options import step_option
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "--seed", type=int, default=0, metavar="N", help="of what is random"
   )
   step_option(parser)
+  generate_tokens.add_arguments(parser)
   parser.set_defaults(run=run)
 
 
@@ -102,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
 
   lines = [] if args.text_file is None else _read_lines(args.text_file)
   words = [*args.words, *(line.strip() for line in lines if line.strip())]
+  if generate_tokens.handles(args.model_dir):
+    return generate_tokens.run(args, words)
   _check(args, words)
   generator = word_generator.load(args.model_dir, args.step)
   if args.page:

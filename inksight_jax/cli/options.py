@@ -41,3 +41,27 @@ def batch_size_option(parser: argparse.ArgumentParser, default: int) -> None:
     metavar="N",
     help="images decoded together (default: %(default)s)",
   )
+
+
+def scan_options(parser: argparse.ArgumentParser) -> None:
+  """Adds --scales and --views: in how many ways to look at one picture."""
+  parser.add_argument(
+    "--scales",
+    type=parse_scales,
+    metavar="LIST",
+    help="for readers of pages, scans of unknown resolution: factors to try, "
+    "such as 0.25,0.35,0.5; the answer of least perplexity is kept",
+  )
+  parser.add_argument(
+    "--views",
+    type=int,
+    default=1,
+    metavar="N",
+    help="for models of picture tokens: read N - 1 changed views of each "
+    "image too, and add up the confidences (default: %(default)s)",
+  )
+
+
+def parse_scales(text: str) -> list[float]:
+  """Numbers with commas between; argparse reports what is none."""
+  return [float(part) for part in text.split(",")]

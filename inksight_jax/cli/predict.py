@@ -70,9 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "--task",
     metavar="TASK",
     help="derender, derender_with_text, recognize_and_derender, recognize_ink, "
-    "recognize_image, recognize_page or "
-    "read_digits; by default recognize_and_derender if the "
-    "model was trained for it, else its first task",
+    "recognize_image, recognize_page, read_digits or recognize (models of "
+    "picture tokens); by default recognize_and_derender if the model was "
+    "trained for it, else its first task",
   )
   parser.add_argument(
     "--text", metavar="TEXT", help="what is written; for derender_with_text"
@@ -82,13 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action="store_true",
     help="the images are pages: find the words, read each, put them together",
   )
-  parser.add_argument(
-    "--scales",
-    type=parse_scales,
-    metavar="LIST",
-    help="for readers of pages, scans of unknown resolution: factors to try, "
-    "such as 0.25,0.35,0.5; the answer of least perplexity is kept",
-  )
+  options.scan_options(parser)
   parser.add_argument(
     "--segmenter",
     default="builtin",
@@ -131,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
   """Predicts; returns the exit code."""
   formats = parse_formats(args.format) if args.format else []
   paths = find_images(args.images)
-  from inksight_jax.inference import pages, predictor
+  from inksight_jax.inference import pages, predictor, token_predictor
 
   model = predictor.load(
     args.model_dir,
@@ -145,6 +139,8 @@ def run(args: argparse.Namespace) -> int:
   model.check_task(task)
   if args.text is None and task == "derender_with_text" and not args.page:
     raise ValueError("derender_with_text needs --text: what is written.")
+  if args.views != 1:
+    token_predictor.set_views(model, args.views)
   if not formats:
     formats = default_formats(model)
   os.makedirs(args.output_dir, exist_ok=True)
@@ -158,6 +154,7 @@ def run(args: argparse.Namespace) -> int:
     "weights": args.weights,
     **({"segmenter": args.segmenter} if segmented else {}),
     **({"scales": args.scales} if args.scales else {}),
+    **({"views": args.views} if args.views != 1 else {}),
     **beam.settings(args),
   }
   journal = Journal(args.output_dir, settings, args.overwrite)
@@ -195,11 +192,6 @@ def parse_formats(text: str) -> list[str]:
         f"Unknown format {name!r}; choose from {', '.join(FORMATS)}."
       )
   return formats
-
-
-def parse_scales(text: str) -> list[float]:
-  """Numbers with commas between; argparse reports what is none."""
-  return [float(part) for part in text.split(",")]
 
 
 def find_images(patterns: Sequence[str]) -> list[str]:

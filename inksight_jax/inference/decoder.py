@@ -168,9 +168,9 @@ class Decoder:
     count = len(images)
     size = self._size(count)
     rows = [*range(count), *[0] * (size - count)]
-    batch: dict[str, NDArray[Any]] = {
-      "encoder_input_image": np.stack([images[row] for row in rows])
-    }
+    batch: dict[str, NDArray[Any]] = {}
+    if self._tasks.sees_pictures:
+      batch["encoder_input_image"] = np.stack([images[row] for row in rows])
     if self._tasks.prompt_length:
       tokens = np.full((size, self._tasks.prompt_length), PAD_ID, np.int32)
       for row, source in enumerate(rows):

@@ -5,15 +5,19 @@ Keys are `<task>/<metric>`:
 - tasks that write text: `cer`, `wer`, `exact_match`; `wrong_length` and
   `empty_text` (shares of the samples); `calibration_error` of the confidence of
   single characters; `exact_match_confident`, of the samples that are left when
-  the least confident 2 % are refused; and `exact_match_digits`,
+  the least confident 2 % are refused; `auroc`, the chance that a right answer
+  is surer than a wrong one, where there are both; and `exact_match_digits`,
   `exact_match_lowercase`, `exact_match_other` (and `cer_...`) where the true
-  texts fall into more than one of these classes;
+  texts fall into more than one of these classes, or their pictures into more
+  than one group of the tasks;
 - tasks that write ink: `aiou`, `ldtw`, `dtw`, `chamfer`, `stroke_count_error`,
   `empty`, in pixels of the token canvas;
 - all: `token_accuracy` and `loss` (the true tokens before each are given),
   `truncated` (share of answers that hit the length limit), `samples`.
 
-`<metric>_shuffled` scores each prediction against another sample's truth.
+`<metric>_shuffled` scores each prediction against another sample's truth. What
+a task `<task>_square` scores is also there as `<task>/<metric>_square`: the
+same with pictures on square canvases.
 """
 
 from __future__ import annotations
@@ -33,6 +37,9 @@ from inksight_jax.metrics import confidence
 from inksight_jax.metrics.summary import InkEvaluation, TextEvaluation
 from inksight_jax.metrics.text import character_error_rate, exact_match
 from inksight_jax.pipeline.examples import stack, to_model_features
+
+# Ending of the names of tasks that are there to be compared with.
+SQUARE = "_square"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -93,6 +100,10 @@ def evaluate(
   for task, chosen in samples.items():
     scores, outcomes[task] = evaluate_task(predictor, task, chosen, seed)
     metrics |= {f"{task}/{name}": value for name, value in scores.items()}
+    plain = task.removesuffix(SQUARE)
+    if plain != task and plain in samples:
+      for name in ("cer", "exact_match"):
+        metrics[f"{plain}/{name}{SQUARE}"] = scores[name]
   metrics |= {
     "step": predictor.step,
     "samples": sum(map(len, samples.values())),
@@ -136,6 +147,9 @@ def evaluate_task(
   metrics = texts.result() if info.writes_text else {}
   metrics |= confidence_scores(outcomes) if info.writes_text else {}
   metrics |= by_class(texts.truths, texts.predictions)
+  if info.writes_text:
+    groups = [predictor.tasks.group(sample.example) for sample in samples]
+    metrics |= by_class(texts.truths, texts.predictions, groups)
   metrics |= inks.result() if info.writes_ink else {}
   metrics |= teacher_forced(predictor, samples)
   metrics["truncated"] = float(np.mean([o.truncated for o in outcomes]))
@@ -185,18 +199,21 @@ def confidence_scores(outcomes: Sequence[Outcome]) -> dict[str, float]:
     outcomes: of a task that writes text.
 
   Returns:
-    `wrong_length`, `empty_text`, `calibration_error` and
-    `exact_match_confident`, see the module.
+    `wrong_length`, `empty_text`, `calibration_error`,
+    `exact_match_confident` and `auroc`, see the module.
   """
   texts = [(outcome.sample.text, outcome.text) for outcome in outcomes]
   confidences, right = _characters(outcomes)
+  sure = [outcome.log_prob for outcome in outcomes]
+  correct = [a == b for a, b in texts]
+  ranked = confidence.auroc(sure, correct)
   return {
     "wrong_length": float(np.mean([len(a) != len(b) for a, b in texts])),
     "empty_text": float(np.mean([not b for _, b in texts])),
     "calibration_error": confidence.calibration_error(confidences, right),
-    "exact_match_confident": confidence.accuracy_after_rejection(
-      [outcome.log_prob for outcome in outcomes], [a == b for a, b in texts]
-    ),
+    "exact_match_confident": confidence.accuracy_after_rejection(sure, correct),
+    # JSON has no nan.
+    **({} if np.isnan(ranked) else {"auroc": ranked}),
   }
 
 
@@ -225,20 +242,24 @@ def text_class(text: str) -> str:
 
 
 def by_class(
-  truths: Sequence[str], predictions: Sequence[str]
+  truths: Sequence[str],
+  predictions: Sequence[str],
+  names: Sequence[str] | None = None,
 ) -> dict[str, float]:
   """`exact_match_<class>` and `cer_<class>`, where classes are mixed.
 
   Args:
     truths: true texts.
     predictions: recognised texts, in the same order.
+    names: class of each; that of the text by default.
 
   Returns:
     Nothing where all truths are of one class.
   """
   classes: dict[str, list[int]] = collections.defaultdict(list)
-  for index, truth in enumerate(truths):
-    classes[text_class(truth)].append(index)
+  names = [text_class(truth) for truth in truths] if names is None else names
+  for index, name in enumerate(names):
+    classes[name].append(index)
   if len(classes) < 2:
     return {}
   scores: dict[str, float] = {}

@@ -18,6 +18,7 @@ from inksight_jax.inference.results import Result
 from inksight_jax.ink.types import Ink
 from inksight_jax.models.handwriting_gan import HandwritingGAN
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
+from inksight_jax.models.token_language_model import TokenLanguageModel
 from inksight_jax.networks import row_kernels
 from inksight_jax.networks.decoding import DecodeConfig
 from inksight_jax.pipeline.task_set import TaskSet
@@ -368,7 +369,10 @@ def load(
     )
   compile_cache.enable()
   params = jax.device_put(checkpoints.load_params(folder))
-  return Predictor(
+  kind = Predictor
+  if isinstance(loaded.model, TokenLanguageModel):
+    from inksight_jax.inference.token_predictor import TokenPredictor as kind
+  return kind(
     loaded.model,
     params,
     loaded.tasks,

@@ -41,6 +41,8 @@ class Result(Outputs):
       multiplied; empty where the text was given.
     line_boxes: where each line of `text` stands, left, top, right, bottom in
       pixels; empty where nobody knows.
+    candidates: texts that several views of the image were read as, with their
+      shares of the confidence, best first; empty where there was one view.
   """
 
   task: str
@@ -56,6 +58,7 @@ class Result(Outputs):
   image: NDArray[np.uint8] | None = None
   character_confidences: tuple[float, ...] = ()
   line_boxes: tuple[Box, ...] = ()
+  candidates: tuple[tuple[str, float], ...] = ()
 
   @property
   def word_confidences(self) -> list[tuple[str, float]]:
@@ -145,6 +148,16 @@ class Result(Outputs):
       ],
       "lines": self._lines(),
       "character_confidences": rounded(self.character_confidences),
+      **(
+        {
+          "candidates": [
+            {"text": text, "confidence": round(sure, 6)}
+            for text, sure in self.candidates
+          ]
+        }
+        if self.candidates
+        else {}
+      ),
       "truncated": self.truncated,
       "empty": self.empty,
       "width": self.width,

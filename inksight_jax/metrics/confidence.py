@@ -103,6 +103,36 @@ def accuracy_after_rejection(
   return float(np.asarray(right, float)[kept].mean())
 
 
+def auroc(confidences: Sequence[float], right: Sequence[bool]) -> float:
+  """Chance that a right answer is surer than a wrong one; ties count half.
+
+  The area under the ROC curve, from the ranks (Mann and Whitney 1947).
+
+  Args:
+    confidences: any scale.
+    right: whether each prediction is.
+
+  Returns:
+    0 to 1, 0.5 for confidences that mean nothing; nan where all answers are
+    right, or all wrong.
+
+  Raises:
+    ValueError: the lists differ in length.
+  """
+  _check(confidences, right)
+  hits = np.asarray(right, bool)
+  num_right, num_wrong = int(hits.sum()), int((~hits).sum())
+  if not (num_right and num_wrong):
+    return float("nan")
+  _, places, counts = np.unique(
+    np.asarray(confidences, float), return_inverse=True, return_counts=True
+  )
+  # Equal ones share the mean of their ranks.
+  ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
+  below = ranks[hits].sum() - num_right * (num_right + 1) / 2
+  return float(below / (num_right * num_wrong))
+
+
 def _check(confidences: Sequence[float], right: Sequence[bool]) -> None:
   if len(confidences) != len(right):
     raise ValueError(f"{len(confidences)} confidences, {len(right)} answers.")

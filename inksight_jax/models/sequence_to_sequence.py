@@ -258,8 +258,7 @@ class SequenceToSequence:
       enable_dropout=False,
       method="encode",
     )
-    # T5 starts decoding from PAD, which doubles as the start token.
-    start = jnp.zeros((encoded.shape[0], 1), jnp.int32)
+    start = self._start_tokens(batch, encoded.shape[0])
     prompt_logits, variables = module.apply(
       {"params": params},
       encoded,
@@ -295,6 +294,14 @@ class SequenceToSequence:
       cache_batch_axis=module.cache_batch_axis,
       logit_transform=logit_transform or self.logit_transform,
     )
+
+  def _start_tokens(
+    self, batch: losses.Batch, rows: Any
+  ) -> Int[Array, "rows 1"]:
+    """What decoding starts from; `rows` may be symbolic in an export."""
+    del batch
+    # T5 starts decoding from PAD, which doubles as the start token.
+    return jnp.zeros((rows, 1), jnp.int32)
 
   def _default_config(self, batch: losses.Batch) -> decoding.DecodeConfig:
     """Greedy, to the length of the batch's targets."""

@@ -2,12 +2,14 @@
 
 Layer norms behind each block, as TrOCR (Li et al. 2021, arXiv 2109.10282) and
 Singh & Karayev (2021, arXiv 2103.06450) have it, or before; biases everywhere
-but in the output layer, which is not tied to the embeddings. Unlike the decoder
-of `mt5`, it knows where in the text a token stands.
+but in the output layer, which may be tied to the embeddings. Unlike the decoder
+of `mt5`, it knows where in the text a token stands. Without attention to a
+picture, norms before and tied, it is GPT-2 (Radford et al. 2019).
 """
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
@@ -38,6 +40,11 @@ class DecoderConfig:
     dtype: computation type, "float32" or "bfloat16".
     remat_policy: key of layers.REMAT_POLICIES.
     scan_layers: stack the layers' parameters and compile one of them.
+    cross_attention: attend to an encoded input; without, the decoder is a
+      language model, and `encoded` is never given.
+    tied: the embeddings are the output layer too.
+    hide_padding: nothing attends to tokens of id 0; needed only where padding
+      stands before what is scored.
   """
 
   vocab_size: int
@@ -56,6 +63,9 @@ class DecoderConfig:
   dtype: str = "float32"
   remat_policy: str = "none"
   scan_layers: bool = False
+  cross_attention: bool = True
+  tied: bool = False
+  hide_padding: bool = False
 
   def __post_init__(self) -> None:
     for name, choices in (
@@ -74,7 +84,7 @@ class DecoderConfig:
 
 
 class DecoderLayer(nn.Module):
-  """Self-attention, attention to the encoded picture, and MLP.
+  """Self-attention, attention to an encoded input if there is one, and MLP.
 
   Attributes:
     config: sizes and choices.
@@ -94,7 +104,7 @@ class DecoderLayer(nn.Module):
     x: Float[Array, "batch length embed"],
     encoded: Float[Array, "batch inputs features"] | None,
     encoded_mask: Bool[Array, "batch inputs"] | None,
-    mask: Bool[Array, "1 1 length keys"],
+    mask: Bool[Array, "#batch 1 length keys"],
     cache_index: Int[Array, ""] | None,
   ) -> tuple[Float[Array, "batch length embed"], None]:
     cfg = self.config
@@ -113,11 +123,12 @@ class DecoderLayer(nn.Module):
       y, mask, cache_index=cache_index, cache_length=self.cache_length
     )
     x = self._add(norm, x, y)
-    norm, y = self._before("cross_attention_norm", x)
-    y = attention.CrossAttention(**fields, name="encoder_decoder_attention")(
-      y, encoded, encoded_mask, decode=self.decode
-    )
-    x = self._add(norm, x, y)
+    if cfg.cross_attention:
+      norm, y = self._before("cross_attention_norm", x)
+      y = attention.CrossAttention(**fields, name="encoder_decoder_attention")(
+        y, encoded, encoded_mask, decode=self.decode
+      )
+      x = self._add(norm, x, y)
     norm, y = self._before("mlp_norm", x)
     y = layers.Dense(
       cfg.mlp_dim, ("embed", "mlp"), use_bias=True, dtype=cfg.dtype, name="wi"
@@ -172,7 +183,8 @@ class Decoder(attention.CachedDecoder):
     deterministic: bool = True,
     decode: bool = False,
     max_decode_length: int | None = None,
-  ) -> Float[Array, "batch length vocab"]:
+    num_logits: int | None = None,
+  ) -> Float[Array, "batch scored vocab"]:
     """Logits, float32, of the token after each input token.
 
     Args:
@@ -183,30 +195,37 @@ class Decoder(attention.CachedDecoder):
       decode: keep keys and values in the collection `cache`. The call that is
         given `encoded` starts a new text; its tokens are the prompt.
       max_decode_length: positions to make room for, prompt included.
+      num_logits: of the last so many tokens only; all by default.
 
     Raises:
       ValueError: more positions than `max_length` are asked for.
     """
     cfg = self.config
     num_new = decoder_input_tokens.shape[1]
-    first, num_keys = self.positions(
-      num_new, encoded is not None, decode, max_decode_length
-    )
+    # Without attention to an input, the first call has no cache yet.
+    starts = encoded is not None
+    if not cfg.cross_attention:
+      starts = not self.has_variable("cache", "cache_index")
+    first, num_keys = self.positions(num_new, starts, decode, max_decode_length)
     if num_keys > cfg.max_length:
       raise ValueError(
         f"A text of {num_keys} tokens came to a decoder with positions for "
         f"{cfg.max_length}; set DecoderConfig.max_length to the most wanted."
       )
     places = jnp.arange(num_new) + first
-    # Padding lies to the right of every position that is scored, so hiding
+    embedder = self._embedder()
+    # Where padding lies to the right of every position that is scored, hiding
     # the future hides it too.
-    mask = jnp.arange(num_keys)[None, :] <= places[:, None]
+    mask = (jnp.arange(num_keys)[None, :] <= places[:, None])[None, None]
+    if cfg.hide_padding:
+      real = self._real(decoder_input_tokens, first, num_keys, decode)
+      mask = mask & real[:, None, None]
     x = layers.run_layers(
       DecoderLayer,
-      self._embed(decoder_input_tokens, places, deterministic),
+      self._embed(embedder(decoder_input_tokens), places, deterministic),
       encoded,
       encoded_mask,
-      mask[None, None],
+      mask,
       first if decode else None,
       depth=cfg.num_layers,
       name="layers",
@@ -219,9 +238,14 @@ class Decoder(attention.CachedDecoder):
         "cache_length": num_keys if decode else None,
       },
     )
+    if num_logits is not None:
+      x = x[:, -num_logits:]
     if cfg.norm == "pre":
       # The residual stream itself was never normalised.
       x = layers.LayerNorm(cfg.norm_epsilon, cfg.dtype, name="decoder_norm")(x)
+    if cfg.tied:
+      # `attend` scales as T5 does, GPT-2 does not.
+      return embedder.attend(x * cfg.emb_dim**0.5)
     return layers.Dense(
       cfg.vocab_size,
       ("embed", "vocab"),
@@ -230,25 +254,29 @@ class Decoder(attention.CachedDecoder):
       name="logits_dense",
     )(x)
 
-  def _embed(
-    self,
-    tokens: Int[Array, "batch length"],
-    places: Int[Array, " length"],
-    deterministic: bool,
-  ) -> Float[Array, "batch length embed"]:
-    """Tokens and where they stand."""
+  def _embedder(self) -> layers.Embed:
+    """The table of tokens."""
     cfg = self.config
     # As large as the positions, in either case.
     deviation = 0.02 if cfg.position == "learned" else 1.0
     if cfg.scale_embedding:
       deviation *= cfg.emb_dim**-0.5
-    x = layers.Embed(
+    return layers.Embed(
       cfg.vocab_size,
       cfg.emb_dim,
       dtype=cfg.dtype,
       embedding_init=nn.initializers.normal(deviation),
       name="token_embedder",
-    )(tokens)
+    )
+
+  def _embed(
+    self,
+    x: Float[Array, "batch length embed"],
+    places: Int[Array, " length"],
+    deterministic: bool,
+  ) -> Float[Array, "batch length embed"]:
+    """Embedded tokens and where they stand."""
+    cfg = self.config
     if cfg.scale_embedding:
       x *= cfg.emb_dim**0.5
     x += positions.TEXT_POSITIONS[cfg.position](
@@ -260,3 +288,28 @@ class Decoder(attention.CachedDecoder):
       )
     x = nn.Dropout(cfg.dropout_rate, deterministic=deterministic)(x)
     return layers.constrain_activations(x)
+
+  def _real(
+    self,
+    tokens: Int[Array, "batch length"],
+    first: Int[Array, ""],
+    num_keys: int,
+    decode: bool,
+  ) -> Bool[Array, "batch keys"]:
+    """Which keys are no padding; with `decode`, of the whole cache."""
+    real = tokens != 0
+    if not decode:
+      return real
+    # The batch stands where it does in the cache of the layers.
+    lead = (1,) if self.config.scan_layers else ()
+    if not self.has_variable("cache", "real_keys"):
+      empty = jnp.zeros((*lead, tokens.shape[0], num_keys), jnp.bool_)
+      self.put_variable("cache", "real_keys", empty)
+    cached = jax.lax.dynamic_update_slice_in_dim(
+      self.get_variable("cache", "real_keys"),
+      real.reshape(*lead, *real.shape),
+      first,
+      axis=-1,
+    )
+    self.put_variable("cache", "real_keys", cached)
+    return cached.reshape(-1, num_keys)

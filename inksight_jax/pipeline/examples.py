@@ -259,8 +259,12 @@ def feature_shapes(
   """
   room, length = spec.prompt_length, spec.target_length
   prompts = {"encoder_input_tokens": ((room,), np.int32)} if room else {}
+  pictures = {}
+  if spec.sees_pictures:
+    shape = (*(image_shape or spec.image_shape), 3)
+    pictures = {"encoder_input_image": (shape, np.uint8)}
   return {
-    "encoder_input_image": ((*(image_shape or spec.image_shape), 3), np.uint8),
+    **pictures,
     **prompts,
     "decoder_input_tokens": ((length,), np.int32),
     "decoder_target_tokens": ((length,), np.int32),
@@ -293,7 +297,8 @@ def write_row(
     example = vars(example)
   inputs = _padded(example["inputs"], spec.prompt_length, "inputs")
   targets = _padded(example["targets"], spec.target_length, "targets")
-  batch["encoder_input_image"][row] = example["image"]
+  if spec.sees_pictures:
+    batch["encoder_input_image"][row] = example["image"]
   if spec.prompt_length:
     batch["encoder_input_tokens"][row] = inputs
   batch["decoder_input_tokens"][row] = shift_right(targets)
@@ -333,7 +338,7 @@ def to_model_features(
     spec: the lengths to pad to.
 
   Returns:
-    encoder_input_image uint8[height, width, 3],
+    encoder_input_image uint8[height, width, 3], where the network sees any,
     encoder_input_tokens int32[prompt_length], where the tasks have prompts,
     decoder_input_tokens and decoder_target_tokens int32[target_length],
     decoder_loss_weights float32[target_length].

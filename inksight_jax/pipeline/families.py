@@ -10,11 +10,19 @@ from inksight_jax.pipeline.picture_coding import PictureTasks
 from inksight_jax.pipeline.reading import ReadingTasks
 from inksight_jax.pipeline.spec import InkSightTasks
 from inksight_jax.pipeline.task_set import FIRST_FAMILY, TaskSet, read_spec
+from inksight_jax.pipeline.token_tasks import TokenTasks
 from inksight_jax.pipeline.words import WordTasks
 
 FAMILIES: Mapping[str, type[TaskSet]] = {
   cls.FAMILY: cls
-  for cls in (InkSightTasks, ReadingTasks, PageTasks, PictureTasks, WordTasks)
+  for cls in (
+    InkSightTasks,
+    ReadingTasks,
+    PageTasks,
+    PictureTasks,
+    TokenTasks,
+    WordTasks,
+  )
 }
 
 

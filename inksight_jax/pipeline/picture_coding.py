@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -22,7 +21,7 @@ from inksight_jax.ink.normalize import Placement
 from inksight_jax.ink.types import Ink
 from inksight_jax.pipeline.examples import Example, Skip, text_ids
 from inksight_jax.pipeline.filters import lack
-from inksight_jax.pipeline.joined import Join
+from inksight_jax.pipeline.joined import Join, stacked
 from inksight_jax.pipeline.mixture import Source, tuples
 from inksight_jax.pipeline.task_set import Shape, TaskInfo, TaskSet
 from inksight_jax.rendering.augment import AugmentConfig, augment_ink
@@ -198,11 +197,6 @@ class PictureTasks(TaskSet):
       np.asarray([*ids, EOS_ID], np.int32),
     )
 
-  def _stacked(self, record: Record) -> bool:
-    """Whether the parts of a record stand below each other."""
-    chance = zlib.crc32(record.id.encode()) / 2**32
-    return len(record.parts) > 1 and chance < self.vertical
-
   def _joined(
     self, record: Record, rng: np.random.Generator, training: bool
   ) -> NDArray[np.uint8]:
@@ -213,7 +207,8 @@ class PictureTasks(TaskSet):
       for part in record.parts or (record,)
       if part.image is not None
     ]
-    return np.concatenate(pictures, axis=0 if self._stacked(record) else 1)
+    axis = 0 if stacked(record, self.vertical) else 1
+    return np.concatenate(pictures, axis=axis)
 
   def _template(self, record: Record) -> Template | None:
     """The canvas of a record; None where it would vanish on any."""
@@ -225,7 +220,7 @@ class PictureTasks(TaskSet):
       return None
     else:
       height, width = record.image.shape[:2]
-      if self._stacked(record):
+      if stacked(record, self.vertical):
         # The record itself has its parts side by side.
         height, width = height * len(record.parts), width / len(record.parts)
     try:

@@ -18,7 +18,7 @@ from inksight_jax.datasets.record import Record
 from inksight_jax.ink.types import Ink
 from inksight_jax.pipeline.examples import Example, Skip, text_ids
 from inksight_jax.pipeline.filters import lack
-from inksight_jax.pipeline.joined import Join
+from inksight_jax.pipeline.joined import Join, stacked
 from inksight_jax.pipeline.mixture import Source, tuples
 from inksight_jax.pipeline.task_set import Shape, TaskInfo, TaskSet
 from inksight_jax.rendering.letterbox import (
@@ -47,6 +47,8 @@ class ReadingTasks(TaskSet):
     align: where the picture stands in it: "left" or "center".
     join: how many records of the source, side by side, make one picture; of a
       mixture each source says so itself.
+    vertical: share of joined records that stand below each other instead, see
+      `joined.stacked`.
     augment: what happens to the pictures of the training split, to each part
       of a joined one by itself.
     evaluation_augment: the same for the other splits; nothing by default.
@@ -65,6 +67,7 @@ class ReadingTasks(TaskSet):
   padding: Padding = "paper"
   align: Align = "left"
   join: Join | None = None
+  vertical: float = 0.0
   augment: WarpConfig = dataclasses.field(default_factory=WarpConfig)
   evaluation_augment: WarpConfig = dataclasses.field(default_factory=WarpConfig)
 
@@ -131,10 +134,10 @@ class ReadingTasks(TaskSet):
     if isinstance(ids, Skip):
       return ids
     augment = self.augment if training else self.evaluation_augment
-    image = self._frame(
-      [warp(picture, rng, augment) for picture in pictures],
-      self.shape_of(record, task),
-    )
+    warped = [warp(picture, rng, augment) for picture in pictures]
+    if stacked(record, self.vertical):
+      warped = [np.concatenate(warped)]
+    image = self._frame(warped, self.shape_of(record, task))
     return Example(
       image, np.zeros(0, np.int32), np.asarray([*ids, EOS_ID], np.int32)
     )
@@ -161,6 +164,13 @@ class ReadingTasks(TaskSet):
     """What the network sees of the warped pictures: side by side, fitted."""
     del shape
     return self.fit(np.concatenate(pictures, axis=1))[0]
+
+  def identity(self) -> dict[str, Any]:
+    """As `TaskSet`; tasks without vertical pictures are named as ever."""
+    values = super().identity()
+    if not self.vertical:
+      del values["vertical"]
+    return values
 
   @classmethod
   def _restored(cls, values: dict[str, Any]) -> dict[str, Any]:

@@ -113,6 +113,40 @@ def _vocabulary_folder(path: str) -> str | None:
   return None
 
 
+@dataclasses.dataclass(frozen=True)
+class Submodule:
+  """All parameters of a checkpoint, as those of a part of a larger network.
+
+  Attributes:
+    path: see `Checkpoint`.
+    name: of the part, at the top of the larger network.
+  """
+
+  path: str
+  name: str
+
+  def __call__(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Reads them.
+
+    Raises:
+      ValueError: if there is no checkpoint, no such part, or another one.
+    """
+    if not self.path:
+      raise ValueError(
+        f"{self.name!r} has no parameters: give the model directory that they "
+        "come from (TOKENIZER, for pictures made of codes), or --load a whole "
+        "model."
+      )
+    if self.name not in params:
+      raise ValueError(
+        f"The network has no part {self.name!r} to take the parameters of "
+        f"{self.path}; its parts are {', '.join(sorted(params))}."
+      )
+    loaded = checkpoints.load_params(self.path)
+    checkpoints.check_shapes(loaded, params[self.name], self.path)
+    return {self.name: loaded}
+
+
 def as_sequence(
   load: str | InitialWeights | Sequence[InitialWeights] | None,
   vocabulary: Any = None,

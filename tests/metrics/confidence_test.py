@@ -5,6 +5,7 @@ import pytest
 
 from inksight_jax.metrics.confidence import (
   accuracy_after_rejection,
+  auroc,
   calibration_error,
   characters_right,
   reliability,
@@ -60,3 +61,21 @@ def test_characters_are_right_where_the_alignment_says_so(
   truth, prediction, right
 ):
   assert characters_right(truth, prediction) == [bool(r) for r in right]
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order():
+  rng = np.random.default_rng(0)
+  # Few values, so that there are ties.
+  sure = rng.integers(0, 6, 40) / 5
+  right = rng.random(40) < 0.3 + 0.4 * sure
+  pairs = [
+    (a > b) + 0.5 * (a == b)
+    for a, hit in zip(sure, right, strict=True)
+    if hit
+    for b, other in zip(sure, right, strict=True)
+    if not other
+  ]
+  got = auroc(sure.tolist(), right.tolist())
+  np.testing.assert_allclose(got, np.mean(pairs))
+  assert 0.55 < got < 0.95
+  assert np.isnan(auroc([0.5, 0.6], [True, True]))

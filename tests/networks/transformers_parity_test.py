@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from inksight_jax.networks import mt5, vit
+from inksight_jax.networks import mt5, transformer_decoder, vit
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -233,4 +233,62 @@ def test_vit_equals_the_pytorch_one():
       x = x[0] if isinstance(x, tuple) else x
     want = theirs.layernorm(x).numpy()
   got = jax.jit(vit.ViT(config).apply)({"params": params}, jnp.asarray(image))
+  np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+def test_gpt2_equals_the_pytorch_one():
+  theirs = transformers.GPT2LMHeadModel(
+    transformers.GPT2Config(
+      vocab_size=37, n_positions=20, n_embd=24, n_layer=2, n_head=3
+    )
+  ).eval()
+  _randomise(theirs)
+  ours = transformer_decoder.Decoder(
+    transformer_decoder.DecoderConfig(
+      vocab_size=37,
+      emb_dim=24,
+      num_heads=3,
+      mlp_dim=96,
+      num_layers=2,
+      activation="gelu",
+      max_length=20,
+      norm="pre",
+      embedding_norm=False,
+      scale_embedding=False,
+      dropout_rate=0.0,
+      cross_attention=False,
+      tied=True,
+    )
+  )
+
+  def linear(weight, bias) -> dict:
+    # GPT-2's own kind of layer is not transposed.
+    return {"kernel": _array(weight), "bias": _array(bias)}
+
+  def norm(module) -> dict:
+    return {"scale": _array(module.weight), "bias": _array(module.bias)}
+
+  params = {
+    "token_embedder": {"embedding": _array(theirs.transformer.wte.weight)},
+    "positions": {"embedding": _array(theirs.transformer.wpe.weight)},
+    "decoder_norm": norm(theirs.transformer.ln_f),
+  }
+  for index, block in enumerate(theirs.transformer.h):
+    joined = block.attn.c_attn
+    weights, biases = joined.weight.chunk(3, dim=1), joined.bias.chunk(3)
+    names = ("query", "key", "value")
+    params[f"layers_{index}"] = {
+      "self_attention_norm": norm(block.ln_1),
+      "self_attention": {
+        "out": linear(block.attn.c_proj.weight, block.attn.c_proj.bias),
+        **{n: linear(*x) for n, *x in zip(names, weights, biases, strict=True)},
+      },
+      "mlp_norm": norm(block.ln_2),
+      "wi": linear(block.mlp.c_fc.weight, block.mlp.c_fc.bias),
+      "wo": linear(block.mlp.c_proj.weight, block.mlp.c_proj.bias),
+    }
+  tokens = np.random.default_rng(0).integers(0, 37, (2, 20))
+  with torch.no_grad():
+    want = theirs(torch.tensor(tokens)).logits.numpy()
+  got = jax.jit(ours.apply)({"params": params}, None, None, jnp.asarray(tokens))
   np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
