@@ -82,5 +82,5 @@ def test_a_folder_without_a_model_is_one_line(
 ):
   assert main(["evaluate", f"--model_dir={tmp_path}"]) == 1
   error = capsys.readouterr().err
-  assert error.startswith("error: No checkpoint found")
+  assert error.startswith("error: There is no config.gin in")
   assert len(error.splitlines()) == 1

@@ -23,7 +23,9 @@ class Model:
 
   def __init__(self) -> None:
     self.step = 7
-    self.tasks = types.SimpleNamespace(tasks=("derender", "recognize_image"))
+    self.tasks = types.SimpleNamespace(
+      tasks=("derender", "recognize_image"), FAMILY="inksight"
+    )
     self.asked: list[str] = []
     self.stop_after = 10**6
 
