@@ -185,3 +185,20 @@ def test_other_files_are_refused(save, tmp_path):
     read(save(**content))
   with pytest.raises(ValueError, match="one of line, word, character"):
     read(tmp_path, level="page")
+
+
+def test_arrays_are_measured_before_they_are_unpacked(save, limits):
+  # 240 MB of zeros each, in an archive that may hold as much.
+  huge = np.zeros(30_000_000)
+  path = save(**arrays(char_labels=huge))
+  with limits(), pytest.raises(ValueError, match="arrays of different lengths"):
+    read(path)
+  # What nobody asks for is not read at all.
+  path = save(**arrays(texts=huge))
+  with limits():
+    records, _ = read(path)
+  assert len(records) == 1
+  for name in ("alphabet", "mean", "preprocessing"):
+    path = save(**arrays(**{name: np.zeros(10_001)}))
+    with pytest.raises(ValueError, match=f"{name} has the shape"):
+      read(path)

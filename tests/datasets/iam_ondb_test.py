@@ -96,6 +96,12 @@ def test_official_lists(write_files):
     "validation": ["a01", "a02"],
     "test": ["a03"],
   }
+  (path / "task/trainset.txt").write_text("a00-000u z99-000 no form")
+  records, report = read(path, split="train")
+  assert [r.id[:3] for r in records] == ["a00"]
+  assert report.counts[
+    "form of a task list without files in lineStrokes/"
+  ] == len({"z99-000", "no", "form"})
   (path / "task/testset_t.txt").unlink()
   options = {"split": "validation", "validation_sets": ("testset_v",)}
   assert [r.id[:3] for r in read(path, **options)[0]] == ["a01"]
