@@ -17,8 +17,9 @@ quickstart: $(VENV)/.installed
 	  --gin.PACK_SLOTS=2 --gin.BATCH_SIZE=16 --model_dir=$(RUN) --resume
 	$(BIN)/inksight-jax evaluate --model_dir=$(RUN)
 
+# A file's tests share what they compile: each file goes to one process.
 test: $(VENV)/.dev
-	JAX_PLATFORMS=cpu $(BIN)/python -m pytest -n 2
+	JAX_PLATFORMS=cpu $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

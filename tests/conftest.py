@@ -1,18 +1,23 @@
 """Strict settings for every test: typed shapes, no silent broadcasting."""
 
+import importlib.metadata
 import os
 
 # Before JAX is imported anywhere.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 # Eight emulated devices. Tests compile much and run little, so the compiler is
-# told not to try hard.
+# told not to try hard. The last flag halves its time; versions of JAX that do
+# not know it would abort.
 os.environ["XLA_FLAGS"] = " ".join(
   [
     os.environ.get("XLA_FLAGS", ""),
     "--xla_force_host_platform_device_count=8",
     "--xla_backend_optimization_level=0",
     "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_use_fusion_emitters=false"
+    if importlib.metadata.version("jaxlib").startswith("0.10.")
+    else "",
   ]
 ).strip()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,9 +28,10 @@ import importlib.util
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import beartype  # noqa: F401  (named in the hook below)
+import jax
 import pytest
 from jaxtyping import install_import_hook
 
@@ -49,6 +55,22 @@ _hook = install_import_hook(
   # The numeric tower: an int is welcome where a float is asked for.
   "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs_are_compiled_once(
+  tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+  """Keeps this process's compiled programs for the tests that come after.
+
+  Many tests build the same small models. The folder is this process's alone:
+  not a variable that its children, some of which get killed, would inherit.
+  """
+  folder = tmp_path_factory.mktemp("programs")
+  jax.config.update("jax_compilation_cache_dir", str(folder))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+  yield
+  jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ so that a decode step is a batch of plain matrix-vector products on every
 backend and no copy of the cache is made to reorder it.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -76,35 +78,45 @@ class _Attention(nn.Module):
   groups: int = 1
 
   def _project(
-    self, name: str, inputs: Float[Array, "batch length embed"]
-  ) -> Float[Array, "batch heads length kv"]:
-    projected = layers.Dense(
-      self.num_heads * self.head_dim,
-      ("embed", "joined_kv"),
-      use_bias=self.use_bias,
-      dtype=self.dtype,
-      kernel_init=self.query_init if name == "query" else self.kernel_init,
-      name=name,
-    )(inputs)
-    split = projected.reshape(*inputs.shape[:2], self.num_heads, self.head_dim)
-    return jnp.swapaxes(split, 1, 2)
+    self, names: Sequence[str], inputs: Float[Array, "batch length embed"]
+  ) -> list[Float[Array, "batch heads length kv"]]:
+    """Queries, keys or values of `inputs`, in the order of their names."""
+    projections = [
+      layers.Dense(
+        self.num_heads * self.head_dim,
+        ("embed", "joined_kv"),
+        use_bias=self.use_bias,
+        dtype=self.dtype,
+        kernel_init=self.query_init if name == "query" else self.kernel_init,
+        name=name,
+      )
+      for name in names
+    ]
+    heads = (*inputs.shape[:2], self.num_heads, self.head_dim)
+    return [
+      jnp.swapaxes(projected.reshape(heads), 1, 2)
+      for projected in layers.project(self, projections, inputs)
+    ]
 
   def _attend(
     self,
-    inputs: Float[Array, "batch queries embed"],
+    query: Float[Array, "batch heads queries kv"],
     key: Float[Array, "batch heads keys kv"],
     value: Float[Array, "batch heads keys kv"],
     mask: Bool[Array, "#batch #heads #queries keys"] | None,
     bias: Float[Array, "#batch heads queries keys"] | None,
+    features: int,
   ) -> Float[Array, "batch queries embed"]:
-    query = self._project("query", inputs) * self.query_scale
+    """Attends, and maps what the heads found to `features`."""
     dropout = layers.broadcast_dropout(self.dropout_rate, self.deterministic)
     attended = dot_product_attention(
-      query, key, value, mask, bias, dropout, self.groups
+      query * self.query_scale, key, value, mask, bias, dropout, self.groups
     )
-    joined = jnp.swapaxes(attended, 1, 2).reshape(*inputs.shape[:2], -1)
+    joined = jnp.swapaxes(attended, 1, 2).reshape(
+      query.shape[0], query.shape[2], self.num_heads * self.head_dim
+    )
     return layers.Dense(
-      inputs.shape[-1],
+      features,
       ("joined_kv", "embed"),
       use_bias=self.use_bias,
       dtype=self.dtype,
@@ -136,12 +148,11 @@ class SelfAttention(_Attention):
         before it must have been written, those after must be masked.
       cache_length: size of the cache; needed only where it is created.
     """
-    key = self._project("key", inputs)
-    value = self._project("value", inputs)
+    query, key, value = self._project(("query", "key", "value"), inputs)
     if cache_index is not None:
       key = self._write("cached_key", key, cache_index, cache_length)
       value = self._write("cached_value", value, cache_index, cache_length)
-    return self._attend(inputs, key, value, mask, bias)
+    return self._attend(query, key, value, mask, bias, inputs.shape[-1])
 
   def _write(
     self,
@@ -189,8 +200,7 @@ class CrossAttention(_Attention):
         names starting with `cross_`: equal for all hypotheses of an example.
     """
     if encoded is not None and encoded_mask is not None:
-      key = self._project("key", encoded)
-      value = self._project("value", encoded)
+      key, value = self._project(("key", "value"), encoded)
       if decode:
         self.put_variable("cache", "cross_key", key)
         self.put_variable("cache", "cross_value", value)
@@ -206,7 +216,8 @@ class CrossAttention(_Attention):
       )
     mask = jnp.asarray(encoded_mask)
     mask = mask[:, None] if mask.ndim == 3 else mask[:, None, None]
-    return self._attend(inputs, key, value, mask, None)
+    (query,) = self._project(("query",), inputs)
+    return self._attend(query, key, value, mask, None, inputs.shape[-1])
 
 
 class CachedDecoder(nn.Module):

@@ -6,7 +6,8 @@ of 64 would be padded to 128 in TPU memory), `vocab`, `relpos_buckets`,
 `layers`; images add `height`, `width`, `channels`, `patches`.
 """
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from flax.linen import partitioning
 from flax.typing import Initializer
 from jaxtyping import Array, Float, Int
 
-from inksight_jax.networks import grouped_attention
+from inksight_jax.networks import grouped_attention, row_kernels
 from inksight_jax.networks.row_kernels import RowKernel
 
 param_with_axes = partitioning.param_with_axes
@@ -146,6 +147,35 @@ class Dense(nn.Module):
     return kernel.astype(self.dtype)
 
 
+def project(
+  parent: nn.Module,
+  projections: Sequence[Dense],
+  inputs: Float[Array, "*batch inputs"],
+) -> list[Float[Array, "*batch features"]]:
+  """Several linear maps of the same inputs; call inside a compact method.
+
+  Args:
+    parent: the module whose children they are.
+    projections: the maps. Where `row_kernels.arrange` has joined them, their
+      outputs are parts of one product.
+    inputs: what they map.
+  """
+  joined = row_kernels.joined_name([str(dense.name) for dense in projections])
+  if len(projections) == 1 or not parent.has_variable("params", joined):
+    return [dense(inputs) for dense in projections]
+  ends = list(itertools.accumulate(dense.features for dense in projections))
+  first = projections[0]
+  outputs = Dense(
+    ends[-1],
+    first.kernel_axes,
+    use_bias=first.use_bias,
+    dtype=first.dtype,
+    output_dtype=first.output_dtype,
+    name=joined,
+  )(inputs)
+  return jnp.split(outputs, ends[:-1], axis=-1)
+
+
 class Embed(nn.Module):
   """Token table, read by a gather and, where tied, used for the logits.
 
@@ -266,11 +296,16 @@ class GatedMlp(nn.Module):
   def __call__(
     self, inputs: Float[Array, "batch length embed"]
   ) -> Float[Array, "batch length embed"]:
-    hidden = None
-    for index, activation in enumerate(self.activations):
-      branch = Dense(
+    branches = [
+      Dense(
         self.mlp_dim, ("embed", "mlp"), dtype=self.dtype, name=f"wi_{index}"
-      )(inputs)
+      )
+      for index in range(len(self.activations))
+    ]
+    hidden = None
+    for activation, branch in zip(
+      self.activations, project(self, branches, inputs), strict=True
+    ):
       branch = ACTIVATIONS[activation](branch)
       hidden = branch if hidden is None else hidden * branch
     hidden = broadcast_dropout(self.dropout_rate, self.deterministic)(hidden)

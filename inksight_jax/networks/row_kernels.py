@@ -7,7 +7,7 @@ fastest, and bytes faster than floats; see docs/results.md for how much.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,6 +20,8 @@ _INT8_MAX = 127.0
 # These meet all of the encoded picture, once: many vectors, not few.
 _CROSS = "encoder_decoder_attention"
 _ONCE = ("key", "value")
+# Products of the same vectors, better done as one: each has its overhead.
+_SIBLINGS = (("query", "key", "value"), ("wi_0", "wi_1"))
 
 
 @struct.dataclass
@@ -82,8 +84,15 @@ def check_weights(weights: str) -> None:
     )
 
 
+def joined_name(names: Sequence[str]) -> str:
+  """Where `arrange` puts what the kernels of these siblings become."""
+  return "+".join(names)
+
+
 def arrange(params: Any, weights: str) -> Any:
   """Lays a decoder's kernels out by rows; all else stays as it is.
+
+  Kernels that meet the same vectors become one, under their `joined_name`.
 
   Args:
     params: nested dict of float32 arrays.
@@ -104,12 +113,35 @@ def arrange(params: Any, weights: str) -> Any:
     )
   )
 
-  def visit(path: tuple[Any, ...], leaf: Array) -> Any:
-    names = [str(getattr(key, "key", "")) for key in path]
-    matrix = leaf.ndim == (3 if "layers" in names else 2)
-    once = _CROSS in names and names[-2] in _ONCE
-    if "decoder" in names and names[-1] == "kernel" and matrix and not once:
-      return make(leaf)
-    return leaf
+  def visit(tree: Any, path: tuple[str, ...]) -> Any:
+    if isinstance(tree, Mapping):
+      return _join({k: visit(x, (*path, k)) for k, x in tree.items()})
+    matrix = tree.ndim == (3 if "layers" in path else 2)
+    once = _CROSS in path and path[-2] in _ONCE
+    if "decoder" in path and path[-1] == "kernel" and matrix and not once:
+      return make(tree)
+    return tree
 
-  return jax.tree_util.tree_map_with_path(visit, params)
+  return visit(params, ())
+
+
+def _join(children: dict[str, Any]) -> dict[str, Any]:
+  """The same modules, siblings that are all by rows as one."""
+  for names in _SIBLINGS:
+    parts = [children.get(name, {}) for name in names]
+    if all(isinstance(part.get("kernel"), RowKernel) for part in parts):
+      kept = {k: x for k, x in children.items() if k not in names}
+      kernels = [part["kernel"] for part in parts]
+      joined: dict[str, Any] = {
+        "kernel": RowKernel(
+          jnp.concatenate([kernel.rows for kernel in kernels], axis=-2),
+          None
+          if kernels[0].scales is None
+          else jnp.concatenate([kernel.scales for kernel in kernels], axis=-1),
+        )
+      }
+      if "bias" in parts[0]:
+        biases = [part["bias"] for part in parts]
+        joined["bias"] = jnp.concatenate(biases, axis=-1)
+      children = {**kept, joined_name(names): joined}
+  return children

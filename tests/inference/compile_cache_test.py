@@ -19,6 +19,8 @@ SETTINGS = (
 @pytest.fixture(autouse=True)
 def settings():
   before = {name: getattr(jax.config, name) for name in SETTINGS}
+  # As in a process that nobody has told of a cache.
+  jax.config.update("jax_compilation_cache_dir", None)
   yield
   for name, value in before.items():
     jax.config.update(name, value)

@@ -46,7 +46,9 @@ def batch():
 @pytest.fixture(scope="module")
 def params(model, batch):
   shapes = {name: x.shape for name, x in batch.items()}
-  variables = model.get_initial_variables(jax.random.key(0), shapes)
+  variables = jax.jit(lambda key: model.get_initial_variables(key, shapes))(
+    jax.random.key(0)
+  )
   return jax.tree.map(lambda x: x * 3, variables["params"])
 
 
@@ -55,7 +57,7 @@ def reduce(path: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def frame_log_probs(model, params, batch) -> np.ndarray:
-  logits = model.module.apply(
+  logits = jax.jit(model.module.apply)(
     {"params": params}, jnp.asarray(batch["encoder_input_image"])
   )
   assert logits.shape == (3, FRAMES, VOCAB)
@@ -75,15 +77,17 @@ def test_scores_and_loss_sum_over_all_alignments(model, params, batch):
     )
     for rows, text in zip(log_probs, texts, strict=True)
   ]
-  scores = model.score_batch(params, batch)
+  scores = jax.jit(model.score_batch)(params, batch)
   np.testing.assert_allclose(scores, expected, rtol=1e-4)
-  loss, metrics = model.loss_fn(params, batch, None)
+  loss, metrics = jax.jit(model.loss_fn)(params, batch, None)
   # Eight tokens, EOS among them.
   np.testing.assert_allclose(loss, -np.sum(expected) / 8, rtol=1e-4)
   np.testing.assert_allclose(metrics["loss"].compute(), loss, rtol=1e-6)
   # Rows that only fill a batch up weigh nothing.
   weights = batch["decoder_loss_weights"] * np.array([[1], [0], [1]])
-  loss, _ = model.eval_fn(params, {**batch, "decoder_loss_weights": weights})
+  loss, _ = jax.jit(model.eval_fn)(
+    params, {**batch, "decoder_loss_weights": weights}
+  )
   expected = -(expected[0] + expected[2]) / 5
   np.testing.assert_allclose(loss, expected, rtol=1e-4)
 
@@ -97,7 +101,7 @@ def test_a_prediction_is_the_reduced_best_path(model, params, batch):
     text = reduce(tuple(best.tolist()))
     assert found == [*text, 1, *[0] * (FRAMES - len(text))]
     assert decoded.lengths[row, 0] == len(text) + 1
-  tokens, aux = model.predict_batch_with_aux(params, batch)
+  tokens, aux = jax.jit(model.predict_batch_with_aux)(params, batch)
   assert tokens.shape == (3, 4) and aux["log_probs"].shape == (3, 4)
 
 
@@ -121,7 +125,7 @@ def test_accuracy_counts_places_and_whole_sequences(model, params, batch):
     "decoder_target_tokens": targets,
     "decoder_loss_weights": (targets > 0).astype(np.float32),
   }
-  _, metrics = model.eval_fn(params, right)
+  _, metrics = jax.jit(model.eval_fn)(params, right)
   total = int((targets > 0).sum())
   np.testing.assert_allclose(
     metrics["accuracy"].compute(), (total - 1) / total, rtol=1e-6

@@ -1,5 +1,7 @@
 """A packed batch has the loss, gradients and metrics of its examples alone."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,11 +82,10 @@ def _packed(rows):
 @pytest.fixture(scope="module")
 def params():
   batch = _unpacked()
-  return NETWORK.init(
-    jax.random.key(1),
-    *(jnp.asarray(batch[name]) for name in list(batch)[:4]),
-    enable_dropout=False,
-  )["params"]
+  inputs = [jnp.asarray(batch[name]) for name in list(batch)[:4]]
+  return jax.jit(
+    lambda key: NETWORK.init(key, *inputs, enable_dropout=False)["params"]
+  )(jax.random.key(1))
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,8 @@ def test_loss_gradients_and_metrics_equal_those_of_single_rows(
 def test_neither_the_company_nor_a_free_slot_matters(params):
   batch = _packed([[0, 2], [3, 1]])
 
+  apply = jax.jit(functools.partial(NETWORK.apply, enable_dropout=False))
+
   def logits(images):
     names = [
       "encoder_input_tokens",
@@ -127,11 +130,10 @@ def test_neither_the_company_nor_a_free_slot_matters(params):
       "decoder_segment_ids",
     ]
     return np.asarray(
-      NETWORK.apply(
+      apply(
         {"params": params},
         jnp.asarray(images),
         *(jnp.asarray(batch[name]) for name in names),
-        enable_dropout=False,
       )
     )
 
@@ -151,7 +153,7 @@ def test_sequence_accuracy_counts_packed_sequences(params, monkeypatch):
   # One wrong token in the longer sequence of the first row.
   logits = logits.at[0, 4, 2].set(99.0)
   monkeypatch.setattr(model, "_logits", lambda *_: logits)
-  _, metrics = model.eval_fn(params, batch)
+  _, metrics = jax.jit(model.eval_fn)(params, batch)
   assert float(metrics["sequence_accuracy"].compute()) == 0.75
 
 
@@ -159,4 +161,4 @@ def test_slots_and_segment_ids_come_together(params):
   batch = _packed([[0, 2], [3, 1]])
   del batch["decoder_segment_ids"]
   with pytest.raises(ValueError, match="need both"):
-    SequenceToSequence(NETWORK).eval_fn(params, batch)
+    jax.jit(SequenceToSequence(NETWORK).eval_fn)(params, batch)

@@ -43,16 +43,18 @@ def batch():
 @pytest.fixture(scope="module")
 def params(model, batch):
   shapes = {name: x.shape for name, x in batch.items()}
-  return model.get_initial_variables(jax.random.key(0), shapes)["params"]
+  return jax.jit(
+    lambda key: model.get_initial_variables(key, shapes)["params"]
+  )(jax.random.key(0))
 
 
 def test_the_loss_is_the_mean_over_real_places(model, params, batch):
   image = jnp.asarray(batch["encoder_input_image"])
-  logits = model.module.apply({"params": params}, image)
+  logits = jax.jit(model.module.apply)({"params": params}, image)
   log_probs = np.asarray(jax.nn.log_softmax(logits))
   targets = batch["decoder_target_tokens"]
   of_targets = np.take_along_axis(log_probs, targets[..., None], 2)[..., 0]
-  loss, _ = model.loss_fn(params, batch, None)
+  loss, _ = jax.jit(model.loss_fn)(params, batch, None)
   expected = -of_targets[targets > 0].mean()
   # The z-loss of the default is small.
   np.testing.assert_allclose(loss, expected, rtol=2e-3)

@@ -1,3 +1,5 @@
+import functools
+
 import flax
 import jax
 import jax.numpy as jnp
@@ -47,8 +49,9 @@ def batch():
 
 @pytest.fixture(scope="module")
 def variables(model, batch):
-  return model.get_initial_variables(
-    jax.random.key(0), {name: x.shape for name, x in batch.items()}
+  shapes = {name: x.shape for name, x in batch.items()}
+  return jax.jit(lambda key: model.get_initial_variables(key, shapes))(
+    jax.random.key(0)
   )
 
 
@@ -65,10 +68,9 @@ def log_probabilities(model, params, batch):
     "decoder_input_tokens",
     "decoder_target_tokens",
   )
-  logits = model.module.apply(
-    {"params": params},
-    *(jnp.asarray(batch[name]) for name in names),
-    enable_dropout=False,
+  apply = functools.partial(model.module.apply, enable_dropout=False)
+  logits = jax.jit(apply)(
+    {"params": params}, *(jnp.asarray(batch[name]) for name in names)
   )
   return np.asarray(jax.nn.log_softmax(logits))
 
@@ -88,7 +90,7 @@ def test_loss_and_metrics_against_sums_by_hand(model, params, batch):
   )
   picked = np.take_along_axis(logp, targets[..., None], axis=-1)[..., 0]
   right = (logp.argmax(-1) == targets) & weights
-  loss, metrics = model.eval_fn(params, batch)
+  loss, metrics = jax.jit(model.eval_fn)(params, batch)
   values = {name: float(m.compute()) for name, m in metrics.items()}
   nll = -picked[weights].sum() / weights.sum()
   assert values["loss"] - values["z_loss"] == pytest.approx(nll, rel=1e-5)
@@ -109,11 +111,11 @@ def test_accuracy_is_one_on_the_model_own_answers(model, params, batch):
     answers[:, position] = logp[:, position].argmax(-1)
   own["decoder_target_tokens"] = answers
   own["decoder_input_tokens"] = np.pad(answers[:, :-1], ((0, 0), (1, 0)))
-  _, metrics = model.eval_fn(params, own)
+  _, metrics = jax.jit(model.eval_fn)(params, own)
   assert float(metrics["accuracy"].compute()) == 1.0
   assert float(metrics["sequence_accuracy"].compute()) == 1.0
   # Cached greedy decoding takes the same decisions, up to EOS.
-  tokens, aux = model.predict_batch_with_aux(params, batch)
+  tokens, aux = jax.jit(model.predict_batch_with_aux)(params, batch)
   for row, answer in zip(np.asarray(tokens), answers, strict=True):
     ends = np.flatnonzero(answer == 1)
     end = ends[0] + 1 if len(ends) else len(answer)
@@ -122,13 +124,15 @@ def test_accuracy_is_one_on_the_model_own_answers(model, params, batch):
   np.testing.assert_allclose(
     aux["scores"], aux["log_probs"].sum(axis=1), rtol=1e-5
   )
-  np.testing.assert_array_equal(tokens, model.predict_batch(params, batch))
+  np.testing.assert_array_equal(
+    tokens, jax.jit(model.predict_batch)(params, batch)
+  )
 
 
 def test_scores_of_predictions_are_their_decoding_log_probabilities(
   model, params, batch
 ):
-  tokens, aux = model.predict_batch_with_aux(params, batch)
+  tokens, aux = jax.jit(model.predict_batch_with_aux)(params, batch)
   tokens = np.asarray(tokens)
   scored = dict(
     batch,
@@ -140,7 +144,7 @@ def test_scores_of_predictions_are_their_decoding_log_probabilities(
   if (tokens[:, 0] == 0).any() or (lengths != (tokens > 0).sum(axis=1)).any():
     pytest.fail("PAD was predicted; choose another seed for this test")
   np.testing.assert_allclose(
-    model.score_batch(params, scored), aux["scores"], rtol=1e-4
+    jax.jit(model.score_batch)(params, scored), aux["scores"], rtol=1e-4
   )
 
 
@@ -161,7 +165,7 @@ def test_beams_are_sorted_and_the_first_is_no_worse_than_greedy(
 
 def test_dropout_is_on_with_a_key_and_off_without(model, params, batch):
   losses = [
-    float(model.loss_fn(params, batch, key)[0])
+    float(jax.jit(model.loss_fn)(params, batch, key)[0])
     for key in (None, None, jax.random.key(0), jax.random.key(1))
   ]
   assert losses[0] == losses[1]
@@ -178,11 +182,13 @@ def test_padding_changes_nothing(model, params, batch):
     **{name: longer(name, 3) for name in batch if name.startswith("decoder_")},
   )
   np.testing.assert_allclose(
-    model.eval_fn(params, padded)[0], model.eval_fn(params, batch)[0], rtol=1e-5
+    jax.jit(model.eval_fn)(params, padded)[0],
+    jax.jit(model.eval_fn)(params, batch)[0],
+    rtol=1e-5,
   )
   np.testing.assert_allclose(
-    model.score_batch(params, padded),
-    model.score_batch(params, batch),
+    jax.jit(model.score_batch)(params, padded),
+    jax.jit(model.score_batch)(params, batch),
     rtol=1e-5,
   )
 
@@ -203,7 +209,9 @@ def test_a_network_without_encoder_features_works():
   params = model.get_initial_variables(
     jax.random.key(0), {name: x.shape for name, x in batch.items()}
   )["params"]
-  assert float(model.eval_fn(params, batch)[0]) == pytest.approx(np.log(4))
+  assert float(jax.jit(model.eval_fn)(params, batch)[0]) == pytest.approx(
+    np.log(4)
+  )
 
 
 def test_the_feature_converter_is_injected(model):
@@ -218,4 +226,4 @@ def test_a_prediction_without_a_length_is_refused(model, params, batch):
     name: x for name, x in batch.items() if name.startswith("encoder_")
   }
   with pytest.raises(ValueError, match="How long may a prediction be"):
-    model.predict_batch(params, encoder_only)
+    jax.jit(model.predict_batch)(params, encoder_only)

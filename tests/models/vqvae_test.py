@@ -37,7 +37,9 @@ def batch():
 @pytest.fixture(scope="module")
 def params(batch):
   shapes = {name: value.shape for name, value in batch.items()}
-  variables = make_model().get_initial_variables(jax.random.key(0), shapes)
+  variables = jax.jit(
+    lambda key: make_model().get_initial_variables(key, shapes)
+  )(jax.random.key(0))
   return variables.unfreeze()["params"]
 
 
@@ -50,7 +52,9 @@ def by_hand(params, batch, paper=-1.0):
   module = make_model().module
   image = batch["encoder_input_image"]
   pictures = image.astype(np.float32).mean(-1) / 127.5 - 1.0
-  made = np.asarray(module.apply({"params": params}, jnp.asarray(image)))
+  made = np.asarray(
+    jax.jit(module.apply)({"params": params}, jnp.asarray(image))
+  )
   counts = np.zeros(pictures.shape, bool)
   for row, (rows, columns) in enumerate(batch["encoder_input_tokens"]):
     counts[row, : 2 * rows, : 2 * columns] = True
@@ -76,7 +80,9 @@ def test_losses_and_metrics_are_those_of_numpy(params, batch, reconstruction):
     10 * np.log10(4 / np.mean(error[ink] ** 2)), rel=1e-4
   )
   ids = np.asarray(
-    model.encode_pictures(params, jnp.asarray(batch["encoder_input_image"]))
+    jax.jit(model.encode_pictures)(
+      params, jnp.asarray(batch["encoder_input_image"])
+    )
   )
   used = ids[counts[:, ::2, ::2]]
   shares = np.bincount(used, minlength=CODES) / len(used)
@@ -156,7 +162,9 @@ def test_one_step_moves_networks_by_adam_and_the_codebook_by_its_average(
   )
   whole = jax.jit(step.make_train_step(model, optimizer, 0, 2))(now, batch)
   ids = np.asarray(
-    model.encode_pictures(start, jnp.asarray(batch["encoder_input_image"]))
+    jax.jit(model.encode_pictures)(
+      start, jnp.asarray(batch["encoder_input_image"])
+    )
   )
   used = ids[by_hand(start, batch)[2][:, ::2, ::2]]
   counts = 0.9 * 3.0 + 0.1 * np.bincount(used, minlength=CODES)

@@ -111,7 +111,7 @@ def _loss_and_gradient(params, config):
     logits = TextToText(config).apply({"params": params}, INPUTS, TOKENS)
     return jnp.mean(jnp.square(logits))
 
-  return jax.value_and_grad(loss)(params)
+  return jax.jit(jax.value_and_grad(loss))(params)
 
 
 @pytest.mark.parametrize(

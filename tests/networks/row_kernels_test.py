@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from inksight_jax.networks import layers, row_kernels
+from inksight_jax.networks import attention, layers, row_kernels
 from inksight_jax.networks.row_kernels import RowKernel, arrange, quantize
 
 F32 = jnp.dtype("float32")
@@ -108,3 +108,44 @@ def test_only_what_every_step_reads_is_arranged():
   with pytest.raises(ValueError, match="must be one of float32, int8"):
     arrange(params, "int4")
   assert row_kernels.WEIGHTS == ("float32", "int8")
+
+
+@pytest.mark.parametrize("use_bias", [False, True])
+def test_siblings_become_one_product_with_the_same_outputs(use_bias: bool):
+  inputs = jax.random.normal(jax.random.key(0), (2, 3, 8))
+  module = attention.SelfAttention(2, 4, 0.0, True, use_bias=use_bias)
+  params = module.init(jax.random.key(1), inputs)["params"]
+  # Biases start as zeros, which would not show that they are in order.
+  params = jax.tree.map(
+    lambda x: jax.random.normal(jax.random.key(x.ndim), x.shape), params
+  )
+  joined = arrange({"decoder": params}, "float32")["decoder"]
+  assert set(joined) == {"query+key+value", "out"}
+  assert joined["query+key+value"]["kernel"].rows.shape == (24, 8)
+  np.testing.assert_allclose(
+    np.asarray(module.apply({"params": joined}, inputs)),
+    np.asarray(module.apply({"params": params}, inputs)),
+    rtol=1e-4,
+    atol=1e-5,
+  )
+
+
+@pytest.mark.parametrize("weights", row_kernels.WEIGHTS)
+def test_branches_of_the_mlp_are_joined_layer_by_layer(weights: str):
+  rng = np.random.default_rng(0)
+  wi = [rng.standard_normal((3, 4, 6)).astype(np.float32) for _ in range(2)]
+  params = {
+    "decoder": {
+      "layers": {
+        f"wi_{i}": {"kernel": jnp.asarray(x)} for i, x in enumerate(wi)
+      }
+    }
+  }
+  kernel = arrange(params, weights)["decoder"]["layers"]["wi_0+wi_1"]["kernel"]
+  rows = np.asarray(kernel.rows, np.float32)
+  if kernel.scales is not None:
+    rows *= np.asarray(kernel.scales)[..., None]
+  wanted = np.concatenate([x.swapaxes(1, 2) for x in wi], axis=1)
+  unit = np.abs(wanted).max(axis=-1, keepdims=True) / 127
+  bound = unit / 2 if weights == "int8" else 0 * unit
+  assert (np.abs(rows - wanted) <= bound * 1.001).all()

@@ -27,11 +27,11 @@ def test_a_change_of_a_column_stays_in_its_frames(stem: str):
   layer = stems.STEMS[stem](features=16, patch_size=(8, 4), dtype="float32")
   rng = np.random.default_rng(0)
   image = jnp.asarray(rng.normal(size=(1, 8, 64, 3)), jnp.float32)
-  params = layer.init(jax.random.key(0), image)
-  y = layer.apply(params, image)
+  params = jax.jit(layer.init)(jax.random.key(0), image)
+  y = jax.jit(layer.apply)(params, image)
   assert y.shape == (1, 1, 16, 16)
   # Without the norms, which look at the whole picture, only near frames know.
-  gradient = jax.jacobian(lambda x: layer.apply(params, x)[0, 0, 8].sum())(
+  gradient = jax.jit(jax.grad(lambda x: layer.apply(params, x)[0, 0, 8].sum()))(
     image
   )
   seen = np.abs(gradient[0]).sum((0, 2))
@@ -73,8 +73,8 @@ def test_a_wide_vit_tells_its_columns_apart(position: str):
   assert config.grid == (2, 4) and config.num_patches == 8
   model = vit.ViT(config)
   image = jnp.full((1, 8, 32, 3), 90, jnp.uint8)
-  params = model.init(jax.random.key(0), image)
-  y = np.asarray(model.apply(params, image)[0])
+  params = jax.jit(model.init)(jax.random.key(0), image)
+  y = np.asarray(jax.jit(model.apply)(params, image)[0])
   # The picture is of one colour: only positions differ, and all of them do.
   distances = np.abs(y[:, None] - y[None]).sum(-1)
   assert (distances[~np.eye(8, dtype=bool)] > 1e-4).all()

@@ -1,6 +1,7 @@
 """Generator, discriminator and recogniser of words."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -62,12 +63,14 @@ def params():
 
 
 def generate(params, tokens, style, cfg=None):
+  apply = functools.partial(
+    word_gan.WordGAN(cfg or config()).apply, method="generate"
+  )
   return np.asarray(
-    word_gan.WordGAN(cfg or config()).apply(
+    jax.jit(apply)(
       {"params": params},
       jnp.asarray(tokens, jnp.int32),
       jnp.asarray(style, jnp.float32),
-      method="generate",
     )
   )
 
@@ -122,8 +125,9 @@ def test_convolutions_of_the_discriminator_have_norm_one(params):
   module = word_gan.WordGAN(config())
   picture = jax.random.uniform(jax.random.key(3), (2, 8, 32, 1))
 
+  @jax.jit
   def judge(params):
-    return np.asarray(module.apply({"params": params}, picture, method="judge"))
+    return module.apply({"params": params}, picture, method="judge")
 
   critic = params["discriminator"]
   scaled = {
@@ -160,7 +164,7 @@ def test_a_word_vector_paints_the_whole_frame(recurrent):
   whole = jax.eval_shape(lambda: variables(cfg)["params"]["generator"])
   assert jax.tree.map(jnp.shape, whole) == jax.tree.map(jnp.shape, params)
   one, other = np.asarray(
-    word_gan.GENERATORS[cfg.generator](cfg).apply(
+    jax.jit(word_gan.GENERATORS[cfg.generator](cfg).apply)(
       {"params": params},
       jnp.asarray(tokens, jnp.int32),
       jnp.asarray(np.repeat(styles(1), 2, axis=0)),
@@ -177,9 +181,10 @@ def test_the_vector_of_a_word_does_not_see_padding(recurrent):
   text = fixed_width.TextEncoder(8, 8, 2)
   state = {"params": params["text"]}
 
+  apply = jax.jit(lambda tokens: text.apply(state, tokens, tokens > 1))
+
   def encode(tokens):
-    tokens = jnp.asarray(tokens, jnp.int32)
-    return np.asarray(text.apply(state, tokens, tokens > 1))
+    return np.asarray(apply(jnp.asarray(tokens, jnp.int32)))
 
   (alone,) = encode([[2, 3]])
   padded = encode([[2, 3, 1, 0, 0], [4, 5, 6, 7, 2]])
@@ -214,11 +219,11 @@ def test_a_style_does_not_tell_how_long_a_word_is():
   encoder = word_styles.StyleEncoder((8, 8), 4, paper=1.0)
   word = jax.random.uniform(jax.random.key(2), (1, 8, 16, 1), minval=-1.0)
   paper = jnp.ones((1, 8, 32, 1))
-  params = encoder.init(jax.random.key(3), paper)["params"]
+  variables = jax.jit(encoder.init)(jax.random.key(3), paper)
+  apply = jax.jit(encoder.apply)
 
   def encode(*parts):
-    picture = jnp.concatenate(parts, axis=2)
-    return np.asarray(encoder.apply({"params": params}, picture))
+    return np.asarray(apply(variables, np.concatenate(parts, axis=2)))
 
   short = encode(paper, word, paper)
   longer = encode(paper, word, paper, paper)
