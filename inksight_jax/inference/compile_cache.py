@@ -23,6 +23,14 @@ OFF = "off"
 MAX_BYTES = 2**30
 
 _LOGGER = logging.getLogger(__name__)
+# Of `enable`; JAX may have been told of another since.
+_enabled: pathlib.Path | None = None
+
+
+def folder() -> pathlib.Path | None:
+  """The folder that `enable` chose, while JAX uses it; None otherwise."""
+  in_use = jax.config.values["jax_compilation_cache_dir"]
+  return _enabled if _enabled and str(_enabled) == in_use else None
 
 
 def enable(max_bytes: int = MAX_BYTES) -> pathlib.Path | None:
@@ -48,19 +56,21 @@ def enable(max_bytes: int = MAX_BYTES) -> pathlib.Path | None:
   place = os.environ.get(VARIABLE, "")
   if place == OFF:
     return None
+  global _enabled
   try:
-    folder = _folder(place)
-    _prune(folder, max_bytes)
+    chosen = _folder(place)
+    _prune(chosen, max_bytes)
   except (OSError, RuntimeError) as error:
     # A home that cannot be written to, or none: it only takes longer.
     _LOGGER.info("Compiled programs are not kept: %s", error)
     return None
-  jax.config.update("jax_compilation_cache_dir", str(folder))
+  jax.config.update("jax_compilation_cache_dir", str(chosen))
   # Many small programs make up a start.
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
   # What was compiled before has made JAX decide that there is no cache.
   compilation_cache.reset_cache()
-  return folder
+  _enabled = chosen
+  return chosen
 
 
 def _folder(place: str) -> pathlib.Path:

@@ -11,6 +11,7 @@ import numpy as np
 from flax.linen import partitioning
 from numpy.typing import NDArray
 
+from inksight_jax.inference.kept_program import KeptProgram
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
 from inksight_jax.networks.decoding import DecodeConfig
 from inksight_jax.networks.grammar import InkGrammar
@@ -19,6 +20,13 @@ from inksight_jax.text.codecs import PAD_ID
 
 # Between the numbers of rows that programs are compiled for.
 _SIZE_FACTOR = 4
+# What a model object holds for others than `decode_batch`.
+_NOT_DECODING = (
+  "optimizer_def",
+  "FEATURE_CONVERTER_CLS",
+  "input_vocabulary",
+  "output_vocabulary",
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -117,7 +125,10 @@ class Decoder:
       )
 
     self.function = decode
-    self._decode = jax.jit(decode)
+    parts = {k: x for k, x in vars(model).items() if k not in _NOT_DECODING}
+    self._decode = KeptProgram(
+      decode, (type(model), parts, config, grammar), num_results=3
+    )
 
   def answer(
     self,

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Float, Float32, Int8
+from jaxtyping import Array, Float, Float32
 
 WEIGHTS = ("float32", "int8")
 _INT8_MAX = 127.0
@@ -29,16 +29,15 @@ class RowKernel:
   """A kernel whose rows are outputs; takes the place of a `Dense`'s kernel.
 
   Attributes:
-    rows: float32, or int8 where `scales` is given; scanned layers are stacked
-      in front.
-    scales: what a unit of each row of int8 is worth; None for float32.
+    rows: float32[*layers, outputs, inputs], or int8 where `scales` is given;
+      scanned layers are stacked in front.
+    scales: float32[*layers, outputs], what a unit of each row of int8 is worth;
+      None for float32.
   """
 
-  rows: (
-    Float32[Array, "*layers outputs inputs"]
-    | Int8[Array, "*layers outputs inputs"]
-  )
-  scales: Float32[Array, "*layers outputs"] | None = None
+  # JAX rebuilds it with other things than arrays in these places.
+  rows: Any
+  scales: Any = None
 
   def multiply(
     self, inputs: Float[Array, "vectors inputs"], dtype: jnp.dtype
