@@ -42,6 +42,7 @@ class Compose:
     held_out_count: pages of each other split; 0 keeps these real.
     grow: curriculum: epochs before pages may have one line more than before,
       beginning with one; 0 for all sizes from the start.
+    grow_after: epochs of pages of one line before those of `grow` begin.
     separator: between words; "" for digits that make a number.
     seed: of the draws.
   """
@@ -53,6 +54,7 @@ class Compose:
   count: int = 10_000
   held_out_count: int = 500
   grow: int = 0
+  grow_after: int = 0
   separator: str = " "
   seed: int = 0
 
@@ -65,17 +67,18 @@ class Compose:
           f"`{name}` {getattr(self, name)} of a page: give a least and a most, "
           "from 1 on."
         )
-    if min(self.count, self.held_out_count, self.grow) < 0:
-      raise ValueError(
-        f"`count` {self.count}, `held_out_count` {self.held_out_count} and "
-        f"`grow` {self.grow} must not be negative."
-      )
+    for name in ("count", "held_out_count", "grow", "grow_after"):
+      if getattr(self, name) < 0:
+        raise ValueError(
+          f"`{name}` {getattr(self, name)} of pages must not be negative."
+        )
 
   def lines_of(self, epoch: int) -> tuple[int, int]:
     """Least and most lines of the pages of an epoch of training."""
     if not self.grow:
       return self.lines
-    most = min(self.lines[1], 1 + epoch // self.grow)
+    grown = max(0, epoch - self.grow_after) // self.grow
+    most = min(self.lines[1], 1 + grown)
     return min(self.lines[0], most), most
 
 

@@ -257,12 +257,13 @@ def feature_shapes(
     spec: the tasks.
     image_shape: one of their `image_shapes`; the largest by default.
   """
-  room, length = spec.prompt_length, spec.target_length
+  image_shape = image_shape or spec.image_shape
+  room = spec.prompt_length
+  length = spec.target_lengths.get(image_shape, spec.target_length)
   prompts = {"encoder_input_tokens": ((room,), np.int32)} if room else {}
   pictures = {}
   if spec.sees_pictures:
-    shape = (*(image_shape or spec.image_shape), 3)
-    pictures = {"encoder_input_image": (shape, np.uint8)}
+    pictures = {"encoder_input_image": ((*image_shape, 3), np.uint8)}
   return {
     **pictures,
     **prompts,
@@ -296,7 +297,8 @@ def write_row(
   if isinstance(example, Example):
     example = vars(example)
   inputs = _padded(example["inputs"], spec.prompt_length, "inputs")
-  targets = _padded(example["targets"], spec.target_length, "targets")
+  length = batch["decoder_target_tokens"].shape[1]
+  targets = _padded(example["targets"], length, "targets")
   if spec.sees_pictures:
     batch["encoder_input_image"][row] = example["image"]
   if spec.prompt_length:

@@ -8,6 +8,7 @@ Imports no TensorFlow.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -42,6 +43,9 @@ class PageTasks(ReadingTasks):
     frames: smaller (height, width) than `image_size` for pages of few lines or
       small pictures; a batch has one shape, so that these cost less. A composed
       page of n lines of at most m gets n + 1 of the m + 1 parts of the height.
+    frame_lengths: room for target tokens beside each of `frames`, no more than
+      `target_length`; a longer text, one token a character, gets a larger
+      frame. Empty for `target_length` everywhere.
     lower_case: whether texts are read in small letters only.
     compose: how records, words, make the pages of the one data set in
       `source`; of a mixture each source says so itself.
@@ -58,6 +62,7 @@ class PageTasks(ReadingTasks):
   align: Align = "corner"
   scale: float = 1.0
   frames: Sequence[Shape] = ()
+  frame_lengths: Sequence[int] = ()
   lower_case: bool = False
   compose: Compose | None = None
   style: ParagraphStyle = dataclasses.field(default_factory=ParagraphStyle)
@@ -76,6 +81,16 @@ class PageTasks(ReadingTasks):
       raise ValueError(
         f"`frames` {self.frames} must lie within `image_size` "
         f"{self.image_size}: the largest one."
+      )
+    object.__setattr__(self, "frame_lengths", tuple(self.frame_lengths))
+    lengths = self.frame_lengths
+    if lengths and (
+      len(lengths) != len(self.frames) or max(lengths) > self.target_length
+    ):
+      raise ValueError(
+        f"`frame_lengths` {lengths} must be as many as `frames` "
+        f"{self.frames}, none greater than `target_length` "
+        f"{self.target_length}."
       )
     if self.scale <= 0:
       raise ValueError(f"`scale` must be positive; got {self.scale}.")
@@ -104,8 +119,15 @@ class PageTasks(ReadingTasks):
     """The frames, the largest too."""
     return tuple(sorted({*self.frames, self.image_size}))
 
+  @property
+  def target_lengths(self) -> Mapping[Shape, int]:
+    """As `frame_lengths` says."""
+    if not self.frame_lengths:
+      return {}
+    return dict(zip(self.frames, self.frame_lengths, strict=True))
+
   def shape_of(self, record: Record, task: str) -> Shape:
-    """The smallest frame that a page has room in."""
+    """The smallest frame that a page, and its text, has room in."""
     del task
     if not self.frames:
       return self.image_size
@@ -117,10 +139,13 @@ class PageTasks(ReadingTasks):
       wanted = _scaled(record.image, self.scale)
     else:
       return self.image_size
+    most = self.target_lengths
     fitting = [
       (height * width, (height, width))
       for height, width in self.frames
-      if height >= wanted[0] and width >= wanted[1]
+      if height >= wanted[0]
+      and width >= wanted[1]
+      and len(record.text) < most.get((height, width), math.inf)
     ]
     return min(fitting)[1] if fitting else self.image_size
 
@@ -201,8 +226,9 @@ class PageTasks(ReadingTasks):
     """All fields as JSON values; `frames` where there are any."""
     values = super().to_dict()
     # Caches from before there were several keep their names.
-    if not self.frames:
-      del values["frames"]
+    for name in ("frames", "frame_lengths"):
+      if not values[name]:
+        del values[name]
     return values
 
   @classmethod

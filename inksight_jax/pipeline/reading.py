@@ -133,11 +133,14 @@ class ReadingTasks(TaskSet):
     ids = text_ids(text, self)
     if isinstance(ids, Skip):
       return ids
+    shape = self.shape_of(record, task)
+    if len(ids) >= self.target_lengths.get(shape, self.target_length):
+      return Skip("text too long")
     augment = self.augment if training else self.evaluation_augment
     warped = [warp(picture, rng, augment) for picture in pictures]
     if stacked(record, self.vertical):
       warped = [np.concatenate(warped)]
-    image = self._frame(warped, self.shape_of(record, task))
+    image = self._frame(warped, shape)
     return Example(
       image, np.zeros(0, np.int32), np.asarray([*ids, EOS_ID], np.int32)
     )

@@ -152,6 +152,11 @@ class TaskSet:
     """All shapes that pictures of examples may have; most families have one."""
     return (self.image_shape,)
 
+  @property
+  def target_lengths(self) -> Mapping[Shape, int]:
+    """Room for target tokens by shape, where it is less than the most."""
+    return {}
+
   def check_one_shape(self, what: str) -> None:
     """Refuses several shapes of pictures.
 
@@ -276,12 +281,10 @@ class TaskSet:
   @property
   def lengths(self) -> dict[str, int]:
     """SeqIO's task feature lengths; of the image its height."""
-    prompt = {"inputs": self.prompt_length} if self.prompt_length else {}
-    return {
-      "image": self.image_shape[0],
-      **prompt,
-      "targets": self.target_length,
-    }
+    lengths = {"image": self.image_shape[0], "targets": self.target_length}
+    if self.prompt_length:
+      lengths["inputs"] = self.prompt_length
+    return lengths
 
   def input_shapes(self, batch_size: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the features that a model is initialised with."""
@@ -301,8 +304,7 @@ class TaskSet:
 
     Paths, rates and caps do not enter: they change no example.
     """
-    identity = self.identity()
-    text = json.dumps(identity, sort_keys=True, ensure_ascii=True)
+    text = json.dumps(self.identity(), sort_keys=True, ensure_ascii=True)
     return f"{self.FAMILY}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
   def identity(self) -> dict[str, Any]:
@@ -321,8 +323,7 @@ class TaskSet:
       for field in dataclasses.fields(self)
       if field.name != "vocabulary"
     }
-    # A single source is described as it was before there were mixtures, so
-    # that caches keep their names.
+    # A single source is as it was before mixtures: caches keep their names.
     if not self.sources:
       del values["sources"]
     values["vocabulary"] = vocabulary_identity(self.vocabulary)
@@ -380,8 +381,7 @@ class TaskSet:
     Raises:
       ValueError: the folder holds no spec.json.
     """
-    text = read_spec(directory)
-    return cls.from_json(text, Vocabulary.load(directory))
+    return cls.from_json(read_spec(directory), Vocabulary.load(directory))
 
 
 def read_spec(directory: str) -> str:

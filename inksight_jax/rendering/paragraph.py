@@ -40,6 +40,9 @@ class ParagraphStyle:
     indent: greatest shift of a line to the right.
     slope: greatest rise or fall of the lines, degrees.
     wobble: spread of the words about their line.
+    lean: greatest slant that all ink of a page gets, pixels sideways per pixel
+      up; one hand becomes many.
+    stretch: its width changes by a factor in [1 / (1 + s), 1 + s].
     pen: width of the line of ink, pixels.
     coloured: pens and papers of all colours; else black on white.
     light: chance of uneven light.
@@ -53,6 +56,8 @@ class ParagraphStyle:
   indent: float = 0.0
   slope: float = 0.0
   wobble: float = 0.05
+  lean: float = 0.0
+  stretch: float = 0.0
   pen: Range = (1.3, 2.2)
   coloured: bool = False
   light: float = 0.0
@@ -134,6 +139,8 @@ def set_paragraph(
     where not even the first word has room.
   """
   letter = between(rng, *style.size)
+  if style.lean or style.stretch:
+    lines = _another_hand(lines, style, rng)
   flat = [piece for line in lines for piece in line]
   scales = _scales(flat, letter)
   if not any(piece.ink for piece in flat):
@@ -174,6 +181,27 @@ def set_paragraph(
     texts.append(line_text([piece.text for piece, *_ in row], separator))
     y += pitch * between(rng, 0.95, 1.05)
   return _draw(placed, size, (right, bottom), style, rng), texts
+
+
+def _another_hand(
+  lines: Sequence[Sequence[Piece]],
+  style: ParagraphStyle,
+  rng: np.random.Generator,
+) -> list[list[Piece]]:
+  """The same words, all ink slanted and stretched alike."""
+  lean = between(rng, -style.lean, style.lean)
+  wide = (1.0 + style.stretch) ** between(rng, -1.0, 1.0)
+  # Up is negative.
+  matrix = ((wide, -lean), (0.0, 1.0))
+  return [
+    [
+      dataclasses.replace(piece, ink=piece.ink.transformed(matrix, (0.0, 0.0)))
+      if piece.ink
+      else piece
+      for piece in line
+    ]
+    for line in lines
+  ]
 
 
 def _scales(pieces: Sequence[Piece], letter: float) -> dict[str, float]:

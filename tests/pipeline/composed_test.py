@@ -1,5 +1,6 @@
 """Composed pages: from the right writers, anew each epoch, growing."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -110,6 +111,11 @@ def test_pages_grow_with_the_epochs():
   assert seen(0) == seen(1) == {1}
   assert seen(4) == {3}
   assert seen(8) == seen(100) == {3, 4, 5}
+  later = ComposedSplit(
+    words(), dataclasses.replace(compose, grow_after=4), "train"
+  )
+  for epoch, most in ((0, 1), (5, 1), (6, 2), (8, 3)):
+    assert {len(later.at(i, epoch).parts) for i in range(40)} == {most}
   # What is measured is the whole from the beginning.
   test = ComposedSplit(words(), compose, "test")
   assert {len(test[index].parts) for index in range(40)} == {3, 4, 5}
@@ -130,3 +136,5 @@ def test_settings_that_make_no_page_are_refused():
     Compose(lines=(0, 2))
   with pytest.raises(ValueError, match="grow"):
     Compose(grow=-1)
+  with pytest.raises(ValueError, match="grow_after"):
+    Compose(grow_after=-1)

@@ -169,7 +169,33 @@ def test_a_cache_remembers_the_pages(tmp_path):
   assert grown.name != spec.name
 
 
+def test_short_frames_have_short_texts():
+  lengths = tasks(frames=((36, 96), (48, 96)), frame_lengths=(6, 9))
+  batches = RecordBatches(lengths, "train", 4)
+  seen = {}
+  for batch in itertools.islice(batches.batches(), 24):
+    height = batch["encoder_input_image"].shape[1]
+    room = {36: 6, 48: 9, 72: 64}[height]
+    for name in ("input_tokens", "target_tokens", "loss_weights"):
+      assert batch[f"decoder_{name}"].shape == (4, room)
+    for targets in batch["decoder_target_tokens"]:
+      text = VOCABULARY.decode(targets).text
+      seen.setdefault(height, []).append(len(text))
+      # None is cut off.
+      assert 1 in targets
+  assert set(seen) == {36, 48, 72}
+  # One line of one or two words of up to four letters may be too long.
+  assert max(seen[36]) <= 5 and max(seen[48]) <= 8
+  # As many programs as frames, whatever the texts.
+  assert batches.most_shapes == 3
+  assert lengths.name != tasks(frames=lengths.frames).name
+
+
 def test_settings_that_do_not_fit_are_refused():
+  with pytest.raises(ValueError, match="frame_lengths"):
+    tasks(frames=((24, 96),), frame_lengths=(6, 9))
+  with pytest.raises(ValueError, match="frame_lengths"):
+    tasks(frames=((24, 96),), frame_lengths=(65,))
   with pytest.raises(ValueError, match="align"):
     tasks(align="center")
   with pytest.raises(ValueError, match="scale"):

@@ -133,3 +133,22 @@ def test_crops_shrink_and_ranges_are_checked():
   assert shrink(np.zeros((10, 21, 3), np.uint8), 0.5).shape == (5, 10, 3)
   with pytest.raises(ValueError, match="gap"):
     ParagraphStyle(gap=(2.0, 1.0))
+
+
+def test_one_hand_becomes_many_but_not_its_height():
+  still = dataclasses.replace(PLAIN, lean=0.0)
+  moved = dataclasses.replace(PLAIN, lean=0.4, stretch=0.3)
+  pages = [
+    set_paragraph([[box()]], (90, 160), style, np.random.default_rng(n))[0]
+    for style, n in ((still, 0), (moved, 1), (moved, 2))
+  ]
+  # Of a frame, the upright lines lean; up and down stay where they are.
+  assert len({page.shape[0] for page in pages}) == 1
+  assert len({page.shape[1] for page in pages}) == 3
+  for page, upright in zip(pages, (True, False, False), strict=True):
+    dark = (page < 128).all(2)
+    rows = np.flatnonzero(dark.any(1))
+    # The corners are round.
+    first = [np.flatnonzero(dark[row])[0] for row in rows[4:-4]]
+    assert (np.ptp(first) == 0) == upright
+    assert len(set(np.sign(np.diff(first))) - {0}) <= 1
