@@ -21,13 +21,13 @@ import argparse
 import dataclasses
 import functools
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import workers
 
 PROMPT_LENGTH = 32
 VOCAB = 32768
@@ -206,88 +206,50 @@ WORKERS: dict[str, Callable[[Size, int], Decode]] = {
 }
 
 
-def work(name: str, size: Size, tokens: int) -> None:
-  """Decodes as many rows as each line of the input says; answers with JSON."""
-  # Libraries print too; the answers keep the output for themselves.
-  answers, sys.stdout = sys.stdout, sys.stderr
+def answers(
+  name: str, size: Size, tokens: int
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
+  """Builds a model; the result decodes as many rows as it is told."""
   decode = WORKERS[name](size, tokens)
-  for line in sys.stdin:
-    rows, alone = map(int, line.split())
-    batch = features(size, rows)
+
+  def answer(question: dict[str, Any]) -> dict[str, Any]:
+    batch = features(size, question["rows"])
     start = time.perf_counter()
     found = decode(batch)
-    answer: dict[str, Any] = {"seconds": time.perf_counter() - start}
-    if alone:
-      single = [
-        decode({k: x[i : i + 1] for k, x in batch.items()})[0]
-        for i in range(min(alone, rows))
-      ]
-      equal = [
-        np.array_equal(a, b) for a, b in zip(single, found, strict=False)
-      ]
-      answer |= {"equal": sum(equal), "checked": len(equal)}
-    print(json.dumps(answer), file=answers, flush=True)
+    seconds = time.perf_counter() - start
+    single = [
+      decode({k: x[i : i + 1] for k, x in batch.items()})[0]
+      for i in range(min(question["alone"], question["rows"]))
+    ]
+    equal = [np.array_equal(a, b) for a, b in zip(single, found, strict=False)]
+    return {"seconds": seconds, "equal": sum(equal), "checked": len(equal)}
+
+  return answer
 
 
-class Worker:
+def start(name: str, python: str, args: argparse.Namespace) -> workers.Worker:
   """A process with one of the models."""
-
-  def __init__(self, name: str, python: str, args: argparse.Namespace) -> None:
-    """Starts it; it builds its model at once."""
-    self._name = name
-    options = [f"--size={args.size}", f"--tokens={args.tokens}"]
-    self._process = subprocess.Popen(
-      [python, __file__, f"--worker={name}", *options],
-      stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE,
-      text=True,
-    )
-
-  def ask(self, rows: int, alone: int = 0) -> dict[str, Any]:
-    """Decodes once; see `work`.
-
-    Raises:
-      RuntimeError: the process has died; it said why on standard error.
-    """
-    process = self._process
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(f"{rows} {alone}\n")
-    process.stdin.flush()
-    line = process.stdout.readline()
-    if not line:
-      raise RuntimeError(f"The process of {self._name} has died.")
-    return json.loads(line)
-
-  def close(self) -> None:
-    """Ends the process."""
-    assert self._process.stdin is not None
-    self._process.stdin.close()
-    self._process.wait()
+  options = [f"--size={args.size}", f"--tokens={args.tokens}"]
+  return workers.Worker(name, [python, __file__, f"--worker={name}", *options])
 
 
 def measure(
-  workers: dict[str, Worker], sizes: list[int], args: argparse.Namespace
+  models: dict[str, workers.Worker], sizes: list[int], args: argparse.Namespace
 ) -> list[dict[str, Any]]:
   """One row of numbers for each model and batch size."""
   results = []
   for rows in sizes:
-    first = {
-      name: worker.ask(rows)["seconds"] for name, worker in workers.items()
-    }
-    times: dict[str, list[float]] = {name: [] for name in workers}
-    for _ in range(args.rounds):
-      for name, worker in workers.items():
-        times[name].append(worker.ask(rows)["seconds"])
-    for name, measured in times.items():
-      median = float(np.median(measured))
+    measured = workers.rounds(models, {"rows": rows, "alone": 0}, args.rounds)
+    for name, (first, times) in measured.items():
+      median = workers.median(times)
       results.append(
         {
           "model": name,
           "batch_size": rows,
           "seconds_per_word": median / rows,
-          "least_seconds_per_word": min(measured) / rows,
+          "least_seconds_per_word": min(times) / rows,
           "ms_per_step": 1e3 * median / args.tokens,
-          "first_call_seconds": first[name],
+          "first_call_seconds": first["seconds"],
         }
       )
   return results
@@ -297,18 +259,19 @@ def main() -> None:
   """Measures and prints."""
   args = parse_arguments()
   if args.worker:
-    work(args.worker, SIZES[args.size], args.tokens)
+    size = SIZES[args.size]
+    workers.serve(lambda: answers(args.worker, size, args.tokens))
     return
   sizes = [int(rows) for rows in args.batch_size.split(",")]
-  workers = {"JAX": Worker("JAX", sys.executable, args)}
+  models = {"JAX": start("JAX", sys.executable, args)}
   if args.int8:
-    workers["JAX int8"] = Worker("JAX int8", sys.executable, args)
+    models["JAX int8"] = start("JAX int8", sys.executable, args)
   if args.torch_python:
-    workers["PyTorch"] = Worker("PyTorch", args.torch_python, args)
-  results = measure(workers, sizes, args)
-  check = workers["JAX"].ask(max(sizes), CHECKED_ROWS)
-  for worker in workers.values():
-    worker.close()
+    models["PyTorch"] = start("PyTorch", args.torch_python, args)
+  results = measure(models, sizes, args)
+  check = models["JAX"].ask({"rows": max(sizes), "alone": CHECKED_ROWS})
+  for model in models.values():
+    model.close()
   if args.json:
     summary = {"size": args.size, "tokens": args.tokens, "rounds": args.rounds}
     print(json.dumps({**summary, **check, "results": results}, indent=2))

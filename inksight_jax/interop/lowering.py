@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from inksight_jax.networks import row_kernels
 from inksight_jax.networks.ink_points import ink_points
 
 if TYPE_CHECKING:
@@ -78,10 +79,12 @@ def lower(
       "An exported model answers the same each time; this one samples. Set "
       'DecodeConfig.method to "greedy" or "beam".'
     )
-  flat, tree = jax.tree_util.tree_flatten_with_path(predictor.params)
-  names = tuple(
-    "/".join(str(getattr(k, "key", k)) for k in path) for path, _ in flat
+  # Kernels of the decoder lie as they are read fastest on a CPU, for that is
+  # where a layout matters.
+  flat, tree = jax.tree_util.tree_flatten_with_path(
+    row_kernels.by_rows(predictor.params)
   )
+  names = tuple("/".join(map(_key_name, path)) for path, _ in flat)
   arrays = tuple(_stored(np.asarray(leaf), weights) for _, leaf in flat)
   types = [np.asarray(leaf).dtype for _, leaf in flat]
 
@@ -106,6 +109,11 @@ def lower(
     exported, mlir_module_serialized=_portable(exported)
   )
   return Lowered(exported, names, arrays, tuple(sorted(shapes)), tuple(outputs))
+
+
+def _key_name(key: Any) -> str:
+  """Of a dictionary's entry, or of a field."""
+  return str(getattr(key, "key", None) or getattr(key, "name", key))
 
 
 def _stored(array: NDArray[Any], weights: str) -> NDArray[Any]:

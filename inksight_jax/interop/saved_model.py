@@ -48,11 +48,11 @@ def save_saved_model(
       "pip install 'inksight-jax[tensorflow]'."
     ) from error
 
-  graph = _Graph(predictor, lower(predictor, weights))
   inputs = [
     tf.TensorSpec([None], tf.string, name=TEXT_INPUT),
     tf.TensorSpec([None, 1], tf.string, name=IMAGE_INPUT),
   ]
+  graph = _Graph(predictor, lower(predictor, weights), inputs)
   module: Any = tf.Module()
   # The module owns what the signatures use.
   module.weights = graph.weights
@@ -69,18 +69,25 @@ def save_saved_model(
 class _Graph:
   """What the signatures do."""
 
-  def __init__(self, predictor: Predictor, lowered: Lowered) -> None:
+  def __init__(
+    self, predictor: Predictor, lowered: Lowered, inputs: list[Any]
+  ) -> None:
     import tensorflow as tf
 
     self._tasks = predictor.tasks
     self._eos_id = predictor.decoder.config.eos_id
     self._batch_size = predictor.batch_size
     self._lowered = lowered
+    # One function, which both signatures call: a file holds it once.
+    self._answers = tf.function(
+      self._answer, input_signature=inputs, autograph=False
+    )
     self._text = graph_text.graph_text(self._tasks.vocabulary.text)
     self.text_resources = self._text.resources
     make_variable: Any = tf.Variable
     self.weights = [
-      make_variable(array, trainable=False, name=name)
+      # TensorFlow takes no "+" in names, as joined kernels have.
+      make_variable(array, trainable=False, name=name.replace("+", "-"))
       for name, array in zip(lowered.names, lowered.weights, strict=True)
     ]
 
@@ -132,7 +139,7 @@ class _Graph:
       "stroke_count": tf.reduce_max(strokes, axis=1) + 1,
     }
 
-  def _answers(
+  def _answer(
     self, texts: Tensor, encoded: Tensor
   ) -> tuple[dict[str, Tensor], Tensor]:
     """Outputs of the program, and float64[batch, 3] scale and offset."""

@@ -104,6 +104,11 @@ def arrange(params: Any, weights: str) -> Any:
   check_weights(weights)
   if weights == "float32" and jax.default_backend() != "cpu":
     return params
+  return by_rows(params, weights)
+
+
+def by_rows(params: Any, weights: str = "float32") -> Any:
+  """`arrange` on any device, as files need that may go to another."""
   make: Callable[[Array], RowKernel] = jax.jit(
     lambda kernel: (
       quantize(jnp.swapaxes(kernel, -1, -2))

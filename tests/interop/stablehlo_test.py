@@ -3,9 +3,8 @@
 import ast
 import importlib.util
 import io
-import os
 import pathlib
-import subprocess
+import runpy
 import sys
 
 import jax
@@ -89,26 +88,25 @@ def test_any_batch_is_answered_row_by_row(model, tiny_predictor: Predictor):
 
 
 def test_the_loader_runs_where_only_jax_is(
-  folder: pathlib.Path, tiny_predictor: Predictor, tmp_path: pathlib.Path
+  folder: pathlib.Path,
+  tiny_predictor: Predictor,
+  tmp_path: pathlib.Path,
+  monkeypatch,
+  capsys,
 ):
   picture = np.full((*tiny_predictor.tasks.image_shape, 3), 255, np.uint8)
   picture[10:20, 15] = 0
   np.save(tmp_path / "word.npy", picture)
-  code = (
-    f"import sys, runpy\nsys.modules.update(dict.fromkeys({FOREIGN}))\n"
-    f"sys.argv = ['load.py', {str(tmp_path / 'word.npy')!r}, 'derender']\n"
-    f"runpy.run_path({str(folder / 'load.py')!r}, run_name='__main__')\n"
-  )
-  done = subprocess.run(
-    [sys.executable, "-c", code],
-    capture_output=True,
-    text=True,
-    env=os.environ | {"XLA_FLAGS": ""},
-    check=False,
-  )
-  assert done.returncode == 0, done.stderr
+  own = {name for name in sys.modules if name.split(".")[0] in FOREIGN}
+  with monkeypatch.context() as patch:
+    for name in {*FOREIGN, *own}:
+      patch.setitem(sys.modules, name, None)
+    patch.setattr(
+      sys, "argv", ["load.py", str(tmp_path / "word.npy"), "derender"]
+    )
+    runpy.run_path(str(folder / "load.py"), run_name="__main__")
   result = tiny_predictor.predict([picture], "derender")[0]
-  strokes = ast.literal_eval(done.stdout.splitlines()[1])
+  strokes = ast.literal_eval(capsys.readouterr().out.splitlines()[1])
   assert [len(s) for s in strokes] == [
     len(s.points) for s in result.ink.strokes
   ]

@@ -1,12 +1,14 @@
 """The HTTP server on loopback, around a model of random parameters."""
 
 import concurrent.futures
+import dataclasses
 import http.client
 import io
 import json
 import pathlib
 import socket
 import threading
+import time
 import urllib.parse
 
 import jax
@@ -56,13 +58,19 @@ def picture(seed: int = 0, side: int = 40, kind: str = "PNG") -> bytes:
 
 
 def ask(server: Server, method="POST", path="/v1/predict", data=b"", **query):
+  status, body, _ = answer(server, method, path, data, **query)
+  return status, body
+
+
+def answer(server: Server, method, path, data, **query):
+  """Status, body and headers."""
   words = f"?{urllib.parse.urlencode(query)}" if query else ""
   client = http.client.HTTPConnection(*server.server_address[:2], timeout=60)
   client.request(method, path + words, data or None)
   response = client.getresponse()
   body = response.read()
   client.close()
-  return response.status, body
+  return response.status, body, response.headers
 
 
 def test_answers_are_those_of_the_predictor(server, predictor: Predictor):
@@ -114,6 +122,48 @@ def test_a_client_that_stops_sending_is_let_go(server):
   with socket.create_connection(server.server_address[:2], timeout=30) as slow:
     slow.sendall(b"POST /v1/predict HTTP/1.0\r\nContent-Length: 100\r\n\r\nab")
     assert b" 408 " in slow.recv(1000)
+
+
+def test_a_full_queue_and_a_slow_model_are_told(predictor: Predictor):
+  limits = dataclasses.replace(LIMITS, timeout=1.0, queue_size=1)
+  running = Server(predictor, port=0, limits=limits)
+  thread = threading.Thread(target=running.run, args=(False,))
+  thread.start()
+  real = predictor.predict_requests
+  begun, go_on = threading.Event(), threading.Event()
+
+  def held_up(requests):
+    begun.set()
+    assert go_on.wait(60)
+    return real(requests)
+
+  running.batcher._answer = held_up
+  with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    decoding = pool.submit(ask, running, data=picture())
+    assert begun.wait(30)
+    waiting = pool.submit(ask, running, data=picture())
+    while not running.batcher._queue.full():
+      time.sleep(0.001)
+    status, body, headers = answer(
+      running, "POST", "/v1/predict", picture(side=8)
+    )
+    assert (status, headers["Retry-After"]) == (503, "1")
+    assert b"Too many requests" in body
+    # One is with the model, one in the queue; neither is kept for ever.
+    for late in (decoding, waiting):
+      status, body = late.result(30)
+      assert status == 504 and b"too long" in body
+  go_on.set()
+  running.batcher._answer = real
+  running.limits = LIMITS
+  # Both are off the queue once the model goes on.
+  while running.batcher._queue.full():
+    time.sleep(0.001)
+  assert ask(running, "GET", "/healthz")[0] == 200
+  assert ask(running, data=picture())[0] == 200
+  running.stop()
+  thread.join(30)
+  assert not thread.is_alive()
 
 
 def test_a_stop_finishes_what_was_accepted(predictor: Predictor):
