@@ -49,6 +49,12 @@ def add_tokenize_arguments(parser: argparse.ArgumentParser) -> None:
     "--seed", type=int, default=0, metavar="N", help="of the augmentation"
   )
   parser.add_argument(
+    "--square",
+    action="store_true",
+    help="put all pictures on one square canvas of the same budget, as a "
+    "control",
+  )
+  parser.add_argument(
     "--step", type=int, metavar="N", help="checkpoint; the latest by default"
   )
   parser.add_argument(
@@ -76,6 +82,8 @@ def run_tokenize(args: argparse.Namespace) -> int:
   coder = reconstructions.load(args.model_dir, args.step, args.batch_size)
   if args.path is not None:
     coder.tasks = dataclasses.replace(coder.tasks, path=args.path)
+  if args.square:
+    coder.tasks = dataclasses.replace(coder.tasks, square=True)
   tasks = coder.tasks
   with Progress("pictures") as progress:
     described = write_picture_tokens(

@@ -78,9 +78,15 @@ def prepare(
 
   Raises:
     ValueError: unknown data set or option, unreadable data, a wrong checksum,
-      or a folder that holds another store.
+      a folder that holds another store, or records that a store cannot hold.
   """
   info = dataset_info(name)
+  if "codes" in info.holds:
+    raise ValueError(
+      f"{name} is written by `inksight-jax data tokenize` in the shape that "
+      f"recipes read; there is nothing to prepare. Give {path or 'its folder'} "
+      "itself as DATA_PATH."
+    )
   options = dict(options or {})
   settings = {
     "format": store.FORMAT,

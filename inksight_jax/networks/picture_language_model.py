@@ -8,11 +8,12 @@ is to be written behind it.
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int, Num
 
-from inksight_jax.networks import transformer_decoder
+from inksight_jax.networks import layers, picture_places, transformer_decoder
 from inksight_jax.networks.vqvae import VQVAE, VQVAEConfig
 
 
@@ -24,16 +25,34 @@ class PictureLanguageModelConfig:
     decoder: the language model.
     vqvae: what made the codes of the pictures, to be kept with the model: it is
       not trained here, and needed only where there are pixels. None for none.
+    ids: which ids are those of pictures; needed for what follows.
+    grid_positions: adds learned vectors of row and column to the tokens of
+      pictures; the published model knows their place in the sequence alone.
+    code_vectors: adds a linear map of the codebook's vectors, so that codes
+      that look alike begin alike; the published model has to learn that.
   """
 
   decoder: transformer_decoder.DecoderConfig
   vqvae: VQVAEConfig | None = None
+  ids: picture_places.PicturePlacesConfig | None = None
+  grid_positions: bool = False
+  code_vectors: bool = False
 
   def __post_init__(self) -> None:
     if self.decoder.cross_attention:
       raise ValueError(
         "A language model has nothing to attend to but its own sequence; set "
         "DecoderConfig.cross_attention to False."
+      )
+    if self.ids is None and (self.grid_positions or self.code_vectors):
+      raise ValueError(
+        "Rows, columns and vectors of codes need to know which ids are those "
+        "of pictures; set PictureLanguageModelConfig.ids."
+      )
+    if self.vqvae is None and self.code_vectors:
+      raise ValueError(
+        "Vectors of codes come from the VQ-VAE that made them; set "
+        "PictureLanguageModelConfig.vqvae, or `code_vectors` to False."
       )
 
 
@@ -50,6 +69,18 @@ class PictureLanguageModel(nn.Module):
     self.decoder = transformer_decoder.Decoder(self.config.decoder)
     if self.config.vqvae is not None:
       self.vqvae = VQVAE(self.config.vqvae)
+    width = self.config.decoder.emb_dim
+    if self.config.grid_positions and self.config.ids is not None:
+      self.places = picture_places.PicturePlaces(
+        self.config.ids, width, self.cache_batch_axis
+      )
+    if self.config.code_vectors:
+      self.code_map = layers.Dense(
+        width,
+        ("code_width", "embed"),
+        # Codes lie on the unit sphere: as large as the embeddings.
+        kernel_init=nn.initializers.normal(stddev=0.02),
+      )
 
   @property
   def cache_batch_axis(self) -> int:
@@ -85,7 +116,13 @@ class PictureLanguageModel(nn.Module):
     sequence = jnp.concatenate(
       [encoder_input_tokens, decoder_input_tokens], axis=1
     )
-    return self.decoder(None, None, sequence, deterministic=not enable_dropout)
+    return self.decoder(
+      None,
+      None,
+      sequence,
+      deterministic=not enable_dropout,
+      added=self._added(sequence, False),
+    )
 
   def encode_pictures(
     self, image: Num[Array, "batch height width 3"]
@@ -155,4 +192,21 @@ class PictureLanguageModel(nn.Module):
       decode=decode,
       max_decode_length=room,
       num_logits=decoder_input_tokens.shape[1],
+      added=self._added(sequence, decode),
     )
+
+  def _added(
+    self, tokens: Int[Array, "batch length"], decode: bool
+  ) -> Float[Array, "batch length embed"] | None:
+    """What is known of tokens of pictures beside their ids."""
+    cfg, added = self.config, None
+    if cfg.grid_positions:
+      added = self.places(tokens, decode=decode)
+    if cfg.code_vectors and cfg.ids is not None:
+      codes = jnp.clip(tokens - cfg.ids.first_code, 0, cfg.ids.num_codes - 1)
+      vectors = self._tokenizer().code_vectors(codes[:, None])[:, 0]
+      mapped = self.code_map(jax.lax.stop_gradient(vectors))
+      known = picture_places.is_code(cfg.ids, tokens)
+      mapped = jnp.where(known[..., None], mapped, 0.0)
+      added = mapped if added is None else added + mapped
+    return added

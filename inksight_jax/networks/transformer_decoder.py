@@ -184,6 +184,7 @@ class Decoder(attention.CachedDecoder):
     decode: bool = False,
     max_decode_length: int | None = None,
     num_logits: int | None = None,
+    added: Float[Array, "batch length embed"] | None = None,
   ) -> Float[Array, "batch scored vocab"]:
     """Logits, float32, of the token after each input token.
 
@@ -196,6 +197,7 @@ class Decoder(attention.CachedDecoder):
         given `encoded` starts a new text; its tokens are the prompt.
       max_decode_length: positions to make room for, prompt included.
       num_logits: of the last so many tokens only; all by default.
+      added: to the embeddings of the tokens: what else is known of them.
 
     Raises:
       ValueError: more positions than `max_length` are asked for.
@@ -222,7 +224,7 @@ class Decoder(attention.CachedDecoder):
       mask = mask & real[:, None, None]
     x = layers.run_layers(
       DecoderLayer,
-      self._embed(embedder(decoder_input_tokens), places, deterministic),
+      self._embed(embedder(decoder_input_tokens), places, added, deterministic),
       encoded,
       encoded_mask,
       mask,
@@ -273,15 +275,18 @@ class Decoder(attention.CachedDecoder):
     self,
     x: Float[Array, "batch length embed"],
     places: Int[Array, " length"],
+    added: Float[Array, "batch length embed"] | None,
     deterministic: bool,
   ) -> Float[Array, "batch length embed"]:
-    """Embedded tokens and where they stand."""
+    """Embedded tokens, where they stand, and what else is known of them."""
     cfg = self.config
     if cfg.scale_embedding:
       x *= cfg.emb_dim**0.5
     x += positions.TEXT_POSITIONS[cfg.position](
       cfg.max_length, cfg.emb_dim, name="positions"
     )(places)[None].astype(x.dtype)
+    if added is not None:
+      x += added.astype(x.dtype)
     if cfg.embedding_norm:
       x = layers.LayerNorm(cfg.norm_epsilon, cfg.dtype, name="embedding_norm")(
         x

@@ -135,11 +135,17 @@ class VQVAE(nn.Module):
     mask = covered_cells(image, None, self.config.patch)
     return self.codebook(self.encoder(pictures), mask).ids
 
+  def code_vectors(
+    self, codes: Int[Array, "batch rows columns"]
+  ) -> Float[Array, "batch rows columns width"]:
+    """What the codebook has for codes."""
+    return self.codebook.lookup(codes)
+
   def decode_codes(
     self, codes: Int[Array, "batch rows columns"]
   ) -> Num[Array, "batch height width 3"]:
     """Pictures of codes, uint8 0 to 255."""
-    return to_pixels(self.decoder(self.codebook.lookup(codes)))
+    return to_pixels(self.decoder(self.code_vectors(codes)))
 
 
 class Encoder(nn.Module):

@@ -170,6 +170,11 @@ class Templates:
     return Fitted(canvas, template, covered, placement)
 
 
+def grids(budget: int) -> tuple[tuple[int, int], ...]:
+  """(rows, columns) of every canvas of a budget, for what is sampled freely."""
+  return tuple((one.rows, one.columns) for one in template_table(budget))
+
+
 @functools.cache
 def template_table(budget: int) -> tuple[Template, ...]:
   """All canvases that nearly fill a budget of tokens.

@@ -10,6 +10,7 @@ from inksight_jax.datasets.picture_tokens import (
   read_description,
   write_picture_tokens,
 )
+from inksight_jax.datasets.prepare import prepare
 from inksight_jax.datasets.record import Record
 from inksight_jax.datasets.registry import load_records
 
@@ -49,6 +50,13 @@ def test_records_come_back(folder: pathlib.Path):
   description = read_description(folder)
   assert description["records"] == {"train": 5, "test": 2}
   assert (description["num_codes"], description["patch"]) == (9, 8)
+
+
+def test_nothing_is_left_to_prepare(folder: pathlib.Path, tmp_path):
+  # A store has no place for codes.
+  with pytest.raises(ValueError, match=r"data tokenize.*DATA_PATH"):
+    prepare("picture_tokens", str(folder), str(tmp_path / "store"))
+  assert not (tmp_path / "store").exists()
 
 
 def test_codes_outside_the_book_are_not_written(tmp_path: pathlib.Path):

@@ -120,3 +120,10 @@ def test_a_data_set_becomes_codes(model_dir, coder, tmp_path, capsys):
     assert record.text == sample.text
     (codes,) = coder.encode([sample.example.image])
     np.testing.assert_array_equal(record.codes, codes)
+  # The control: the same pictures, one canvas for all.
+  square = tmp_path / "square"
+  command = [*command, "--square", f"--output_dir={square}"]
+  assert main.main(command) == 0
+  others = list(read_picture_tokens(square, split="test"))
+  assert {r.codes.shape for r in others} == {(2, 2)}
+  assert {r.id: r.text for r in others} == {r.id: r.text for r in records}

@@ -7,7 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from inksight_jax.networks import picture_language_model, transformer_decoder
+from inksight_jax.networks import (
+  picture_language_model,
+  picture_places,
+  quantizers,
+  transformer_decoder,
+  vqvae,
+)
 
 DECODER = transformer_decoder.DecoderConfig(
   vocab_size=13,
@@ -29,6 +35,19 @@ PROMPT = jnp.array([[4, 9, 3, 2, 6], [7, 7, 10, 0, 0]])
 ANSWER = jnp.array([[11, 5, 12, 3], [11, 8, 4, 4]])
 
 
+# START 4, ROW 5, PAD 6, codes 7 to 11; 12 fills the table up.
+IDS = picture_places.PicturePlacesConfig(4, 5, 12)
+WHOLE = picture_language_model.PictureLanguageModelConfig(
+  dataclasses.replace(DECODER, max_length=18),
+  vqvae.VQVAEConfig(
+    quantizers.GradientCodebookConfig(5, 3), (2,), blocks=1, channels=1
+  ),
+  IDS,
+  grid_positions=True,
+  code_vectors=True,
+)
+
+
 def _network(**changes):
   config = dataclasses.replace(DECODER, **changes)
   return picture_language_model.PictureLanguageModel(
@@ -36,10 +55,10 @@ def _network(**changes):
   )
 
 
-def _params(network):
+def _params(network, prompt=PROMPT, answer=ANSWER):
   shapes = jax.eval_shape(
     lambda: network.init(
-      jax.random.key(0), PROMPT, ANSWER, enable_dropout=False
+      jax.random.key(0), prompt, answer, enable_dropout=False
     )["params"]
   )
   rng = np.random.default_rng(0)
@@ -95,6 +114,62 @@ def test_decoding_with_a_cache_equals_decoding_the_whole(full, scan):
   np.testing.assert_allclose(
     np.concatenate(outputs, axis=1),
     apply(PROMPT, ANSWER)[:, 5:],
+    rtol=1e-4,
+    atol=1e-5,
+  )
+
+
+# Two grids, 2 x 3 and 3 x 2, the prompt ending within a row; a text first.
+GRIDS = {
+  "picture first": (
+    [[5, 7, 8, 9, 5, 10, 11, 7, 6], [5, 7, 8, 5, 9, 9, 5, 10, 11]],
+    [[4, 3, 2, 1], [4, 2, 1, 0]],
+  ),
+  "text first": (
+    [[4, 3, 2, 1, 0, 5, 7, 8], [4, 3, 1, 0, 0, 5, 7, 5]],
+    [[9, 5, 10, 11, 7, 5, 9, 9, 6], [9, 5, 10, 5, 8, 5, 11, 6, 6]],
+  ),
+}
+
+
+@pytest.mark.parametrize(
+  ("order", "scan"), [("picture first", False), ("text first", True)]
+)
+def test_rows_columns_and_vectors_of_codes_go_through_the_cache(order, scan):
+  prompt, answer = (jnp.array(part) for part in GRIDS[order])
+  network = picture_language_model.PictureLanguageModel(
+    dataclasses.replace(
+      WHOLE, decoder=dataclasses.replace(WHOLE.decoder, scan_layers=scan)
+    )
+  )
+  params = _params(network, prompt, answer)
+  whole = jax.jit(
+    lambda: network.apply(
+      {"params": params}, prompt, answer, enable_dropout=False
+    )
+  )()
+
+  def call(variables, given, tokens):
+    return network.apply(
+      variables,
+      given,
+      None,
+      tokens,
+      decode=True,
+      max_decode_length=9,
+      mutable=["cache"],
+      method="decode",
+    )
+
+  first, state = jax.jit(call)({"params": params}, prompt, answer[:, :1])
+  step = jax.jit(lambda cache, t: call({"params": params, **cache}, None, t))
+  outputs = [first]
+  for index in range(1, answer.shape[1]):
+    logits, state = step(state, answer[:, index : index + 1])
+    outputs.append(logits)
+  np.testing.assert_allclose(
+    np.concatenate(outputs, axis=1),
+    np.asarray(whole)[:, prompt.shape[1] :],
     rtol=1e-4,
     atol=1e-5,
   )
