@@ -23,6 +23,7 @@ LEFT_OPEN = {
   "SOURCE": '"generated_words"',
   "SENTENCEPIECE_MODEL": '"absent"',
   "VIT_WEIGHTS": '"absent"',
+  "RECOGNIZER": '"absent"',
 }
 
 

@@ -9,6 +9,10 @@ from typing import Any
 
 # Real pictures that generated ones are compared with, to find copies.
 TRAINING_PICTURES = 2000
+# Held-out words that writers are looked for in.
+WRITTEN_WORDS = 4000
+# Fewest and most words of a writer that an imitation is compared with.
+COMPARED = (5, 20)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +27,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "--features",
     default="judge",
     metavar="SPACE",
-    help="with --judge, what FID and KID are taken in: judge, pixels, or any "
-    "package.module:function from pictures to vectors (default: %(default)s)",
+    help="with --judge, what FID, KID and likeness of style are taken in: "
+    "judge, pixels, edges, or any package.module:function from pictures to "
+    "vectors (default: %(default)s)",
+  )
+  parser.add_argument(
+    "--examples",
+    type=int,
+    default=5,
+    metavar="N",
+    help="with --judge, words of a writer that a model with a style encoder is "
+    "shown before it writes like them (default: %(default)s)",
   )
 
 
@@ -39,6 +52,7 @@ def score(args: argparse.Namespace) -> int:
     generation_scores,
     held_out,
     predictor,
+    style_scores,
     word_generator,
   )
   from inksight_jax.pipeline.task_set import write_text
@@ -61,6 +75,16 @@ def score(args: argparse.Namespace) -> int:
   scores, made = generation_scores.evaluate(
     generator, judge, samples, args.seed, training, space
   )
+  if generator.model.imitates:
+    (written,) = held_out.held_out_samples(
+      tasks, args.split, WRITTEN_WORDS, args.seed
+    ).values()
+    least, most = (args.examples + number for number in COMPARED)
+    writers = style_scores.by_writer(written, least, most)
+    if len(writers) > 1:
+      scores |= style_scores.imitation(
+        generator, writers, space, args.examples, args.seed
+      )
   output_dir = args.output_dir or args.model_dir
   os.makedirs(output_dir, exist_ok=True)
   shown = args.pictures
@@ -69,7 +93,8 @@ def score(args: argparse.Namespace) -> int:
   write_sheet(output_dir, pairs, [sample.text for sample in samples[:shown]])
   metrics: dict[str, Any] = {
     **{f"{task}/{name}": value for name, value in scores.items()},
-    "set_up": generation_scores.set_up(samples, training, space),
+    "set_up": generation_scores.set_up(samples, training, space)
+    | {"examples_of_a_writer": args.examples},
     "step": generator.step,
     "judge_step": judge.step,
     "seed": args.seed,

@@ -36,6 +36,7 @@ class Sample:
     example: image and ids.
     text: true text; empty for tasks that write none.
     ink: true ink on the canvas; empty for tasks that write none.
+    writer: who wrote it; empty where unknown, and of array shards.
   """
 
   id: str
@@ -43,6 +44,7 @@ class Sample:
   example: Example
   text: str
   ink: Ink
+  writer: str = ""
 
 
 def held_out_samples(
@@ -87,14 +89,18 @@ def held_out_samples(
 
 
 def to_sample(
-  record_id: str, task: str, example: Example, tasks: TaskSet
+  record_id: str,
+  task: str,
+  example: Example,
+  tasks: TaskSet,
+  writer: str = "",
 ) -> Sample:
   """Reads the truth back from an example's targets."""
   # One shape, one program; of pages padding changes nothing.
   image = tasks.on_largest(example.image)
   example = dataclasses.replace(example, image=image)
   truth = tasks.vocabulary.decode(example.targets)
-  return Sample(record_id, task, example, truth.text, truth.ink)
+  return Sample(record_id, task, example, truth.text, truth.ink, writer)
 
 
 def _chosen(size: int, count: int, seed: int) -> NDArray[np.int64]:
@@ -164,7 +170,7 @@ def _from_records(
       )
       if not isinstance(example, Skip):
         name = _sample_id(tasks, source, record.id)
-        found.append(to_sample(name, task, example, tasks))
+        found.append(to_sample(name, task, example, tasks, record.writer))
   return samples
 
 

@@ -157,6 +157,37 @@ def nearest_distances(queries: Vectors, known: Vectors) -> NDArray[np.float64]:
   return np.concatenate([np.zeros(0), *parts])
 
 
+def own_nearer(made: Vectors, real: Vectors) -> dict[str, float]:
+  """Whether imitations are like the hand that they imitate.
+
+  Args:
+    made: float[writers, features], what was written in the style of each.
+    real: float[writers, features], other writing of the same people.
+
+  Returns:
+    `nearer`: share of writers to whose own writing their imitation is closer
+    than to that of the others on average; a half or so by chance. `nearest`:
+    share for whom no other's writing is as close; 1 / writers by chance.
+    `distance` and `distance_others`, Euclidean, averaged over the writers.
+
+  Raises:
+    ValueError: fewer than two writers, or other features.
+  """
+  _check(real, made)
+  if len(real) != len(made):
+    raise ValueError(f"Of {len(real)} writers {len(made)} were imitated.")
+  distances = np.linalg.norm(made[:, None] - real[None, :], axis=-1)
+  own = np.diag(distances)
+  others = (distances.sum(axis=1) - own) / (len(own) - 1)
+  beside = distances + np.diag(np.full(len(own), np.inf))
+  return {
+    "nearer": float(np.mean(own < others)),
+    "nearest": float(np.mean(own < beside.min(axis=1))),
+    "distance": float(own.mean()),
+    "distance_others": float(others.mean()),
+  }
+
+
 def memorisation(
   made: Sequence[Image],
   made_texts: Sequence[str],

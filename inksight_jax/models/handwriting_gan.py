@@ -40,7 +40,7 @@ class HandwritingGAN(SequenceToSequence):
     self,
     *args: Any,
     blank_id: int,
-    balance: float | None = 1.0,
+    balance: float | Float[Array, ""] | None = 1.0,
     penalty: float = 1.0,
     shift: int = 2,
     imitation: float = 4.0,
@@ -306,7 +306,7 @@ class HandwritingGAN(SequenceToSequence):
 def balance_ratio(
   adversarial: Float[Array, "batch height width 1"],
   legibility: Float[Array, "batch height width 1"],
-  balance: float | None,
+  balance: float | Float[Array, ""] | None,
 ) -> Float[Array, ""]:
   """What the gradient of legibility is multiplied by.
 

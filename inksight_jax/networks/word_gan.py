@@ -43,7 +43,8 @@ class WordGANConfig:
     style_dim: size of the style, normally distributed; split evenly over the
       characters' filters and the blocks.
     paper: grey of empty paper, -1 (black) to 1 (white).
-    reader: the recogniser; sees one grey channel.
+    reader: the recogniser; of 1 channel, or of 3, all grey, where it comes from
+      a reader of pictures.
     generator: "characters", filters of each laid side by side; or "words", one
       vector for all of a word, see `fixed_width`.
     text_dim, text_depth: of what reads the word, where that is a vector.
@@ -83,11 +84,12 @@ class WordGANConfig:
         f"the characters and {len(self.widths)} blocks."
       )
     expected = (self.height, self.characters * self.character_width)
-    if self.reader.vit.image_shape != expected or self.reader.vit.channels != 1:
+    vit = self.reader.vit
+    if vit.image_shape != expected or vit.channels not in (1, 3):
       raise ValueError(
-        f"The recogniser reads pictures of {self.reader.vit.image_shape} with "
-        f"{self.reader.vit.channels} channels; the generator makes them "
-        f"{expected} with 1."
+        f"The recogniser reads pictures of {vit.image_shape} with "
+        f"{vit.channels} channels; the generator makes them {expected}, grey: "
+        "1 channel, or 3 that agree."
       )
 
 
@@ -166,7 +168,8 @@ class WordGAN(nn.Module):
     self, pictures: Float[Array, "batch height width 1"]
   ) -> Float[Array, "batch frames vocab"]:
     """Logits of each frame, for CTC."""
-    return self.recognizer((pictures + 1.0) * 127.5)
+    channels = self.config.reader.vit.channels
+    return self.recognizer(jnp.repeat((pictures + 1.0) * 127.5, channels, -1))
 
   def encode_style(
     self, pictures: Float[Array, "batch height width 1"]

@@ -73,3 +73,26 @@ def test_pixels_and_functions_by_name(judge, monkeypatch):
   for name in ("inception", "mine:median", "absent.module:mean"):
     with pytest.raises(ValueError, match=name):
       feature_space.named(name, judge)
+
+
+def test_edges_tell_slant_and_place_but_not_length(judge):
+  def strokes(slant: int, top: int, count: int) -> np.ndarray:
+    picture = np.full((24, 20 * count, 3), 255, np.uint8)
+    for row in range(8):
+      for start in range(6, 20 * count, 20):
+        left = start + slant * (7 - row)
+        picture[top + row, left : left + 2] = 0
+    return picture
+
+  space = feature_space.named("edges", judge)
+  upright, leaning, longer, lower = space.features(
+    [strokes(0, 8, 2), strokes(1, 8, 2), strokes(0, 8, 3), strokes(0, 16, 2)]
+  ).reshape(4, 3, 16)
+  for found in (upright, leaning, longer, lower):
+    assert found.sum() == pytest.approx(1.0)
+  np.testing.assert_allclose(longer, upright, atol=1e-6)
+  # What rises to the right changes towards the lower right: an eighth turn.
+  assert upright.sum(axis=0).argmax() in (0, 15)
+  assert leaning.sum(axis=0).argmax() in (3, 4)
+  assert upright.sum(axis=1).argmax() == 1 and lower.sum(axis=1).argmax() == 2
+  assert np.abs(upright - leaning).sum() > 0.5

@@ -10,6 +10,7 @@ from inksight_jax.metrics.generation import (
   kernel_distance,
   memorisation,
   nearest_distances,
+  own_nearer,
 )
 
 
@@ -106,3 +107,23 @@ def test_copies_are_found():
   assert nearest_distances(query[None], grey)[0] == pytest.approx(
     min(np.linalg.norm(query - row) for row in grey)
   )
+
+
+def test_imitations_are_compared_with_all_writers():
+  real = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 10.0]])
+  made = np.array([[0.0, 1.0], [0.0, 0.5], [0.0, 9.0]])
+  found = own_nearer(made, real)
+  # The second is nearest to the first writer, and nearer to its own than to
+  # the others on average.
+  assert found["nearest"] == pytest.approx(2 / 3)
+  own = [1.0, np.hypot(3.0, 3.5), 1.0]
+  others = [
+    (np.hypot(3.0, 3.0) + 9.0) / 2,
+    (0.5 + 9.5) / 2,
+    (9.0 + np.hypot(3.0, 5.0)) / 2,
+  ]
+  assert found["distance"] == pytest.approx(np.mean(own))
+  assert found["distance_others"] == pytest.approx(np.mean(others))
+  assert found["nearer"] == 1.0
+  with pytest.raises(ValueError, match="3 writers 2"):
+    own_nearer(made[:2], real)

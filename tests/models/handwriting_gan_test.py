@@ -1,7 +1,5 @@
 """The objective of the handwriting GAN: who learns from what."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 
 from inksight_jax.models import handwriting_gan
 from inksight_jax.networks import readers, vit, word_gan
-from inksight_jax.training import optimizers, state, step
+from inksight_jax.training import optimizers
 
 VOCAB, BLANK = 8, 7
 
@@ -58,24 +56,38 @@ def batch():
 
 
 @pytest.fixture(scope="module")
-def params(batch):
+def imitating(batch):
+  """Parameters of a model with a style encoder."""
   shapes = {name: value.shape for name, value in batch.items()}
-  return make_model().get_initial_variables(jax.random.key(0), shapes)["params"]
+  # Compiled as one: operation by operation it takes several times as long.
+  init = jax.jit(
+    lambda key: make_model((8, 8)).get_initial_variables(key, shapes)["params"]
+  )
+  return init(jax.random.key(0)).unfreeze()
 
 
 @pytest.fixture(scope="module")
-def gradients():
-  """(balance, parameters, batch, normaliser) to gradients; compiles twice."""
+def params(imitating):
+  """Those of a model without one: the same networks otherwise."""
+  return {
+    name: part for name, part in imitating.items() if name != "style_encoder"
+  }
 
-  @functools.cache
-  def compiled(balance):
+
+@pytest.fixture(scope="module")
+def learn():
+  """(parameters, batch, balance, normaliser) to gradients and metrics.
+
+  The one program of the whole objective.
+  """
+
+  def loss(params, batch, balance, normalizer):
     model = make_model(balance=balance, shift=0)
-    return jax.jit(
-      jax.grad(lambda p, b, n: model.loss_fn(p, b, None, jnp.float32(n))[0])
-    )
+    return model.loss_fn(params, batch, None, normalizer)
 
-  return lambda balance, params, batch, normalizer=4: compiled(balance)(
-    params, batch, normalizer
+  compiled = jax.jit(jax.grad(loss, has_aux=True))
+  return lambda params, batch, balance=1.0, normalizer=4.0: compiled(
+    params, batch, jnp.float32(balance), jnp.float32(normalizer)
   )
 
 
@@ -91,15 +103,16 @@ def test_balance_gives_legibility_its_share():
   assert handwriting_gan.balance_ratio(adversarial, legibility, None) == 1.0
 
 
-def test_the_generator_learns_from_both_judges(params, batch, gradients):
-  """Without balance: the gradient of the plain sum of its two losses."""
-  model = make_model(balance=None, shift=0)
-  found = gradients(None, params, batch)["generator"]
+def test_the_generator_learns_from_both_judges(params, batch, learn):
+  """The gradient of the sum of its two losses, weighted as reported."""
+  model = make_model(shift=0)
+  found, metrics = learn(params, batch, 0.5)
+  ratio = float(metrics["balance"].compute())
   tokens = jnp.asarray(batch["decoder_target_tokens"])
   key = jax.random.split(jax.random.key(0), 4)[0]
   style = jax.random.normal(key, (4, 6))
 
-  def loss(generator):
+  def loss(generator, params, ratio):
     p = {"params": dict(params, generator=generator)}
 
     def apply(*args, method):
@@ -112,33 +125,33 @@ def test_the_generator_learns_from_both_judges(params, batch, gradients):
     unread = optax.ctc_loss(
       logits, jnp.zeros(logits.shape[:2]), tokens, padding, blank_id=BLANK
     )
-    return jnp.mean(unread) - jnp.mean(scores)
+    return ratio * jnp.mean(unread) - jnp.mean(scores)
 
-  expected = jax.jit(jax.grad(loss))(params["generator"])
+  gradient = jax.jit(jax.grad(loss))
+  expected = gradient(params["generator"], params, ratio)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
-    dict(found),
+    dict(found["generator"]),
     dict(expected),
   )
+  # Both take part: with another weight it is another gradient.
+  other = gradient(params["generator"], params, 2.0 * ratio)
+  difference = jax.tree.map(jnp.subtract, expected, other)
+  assert optax.tree.norm(difference) > 0
 
 
-def test_the_recogniser_learns_from_real_pictures_alone(
-  params, batch, gradients
-):
-  found = gradients(1.0, params, batch)["recognizer"]
+def test_the_recogniser_learns_from_real_pictures_alone(params, batch, learn):
+  found = learn(params, batch)[0]["recognizer"]
   other = dict(
     params, generator=jax.tree.map(lambda x: 2.0 * x, params["generator"])
   )
-  again = gradients(1.0, other, batch)["recognizer"]
+  again = learn(other, batch)[0]["recognizer"]
   jax.tree.map(np.testing.assert_array_equal, found, again)
   assert optax.tree.norm(found) > 0
 
 
-def test_the_discriminator_does_not_care_for_legibility(
-  params, batch, gradients
-):
-  one = gradients(None, params, batch)
-  other = gradients(1.0, params, batch)
+def test_the_discriminator_does_not_care_for_legibility(params, batch, learn):
+  one, other = (learn(params, batch, share)[0] for share in (0.1, 10.0))
   for name in ("discriminator", "recognizer", "generator_average"):
     jax.tree.map(
       lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
@@ -150,10 +163,9 @@ def test_the_discriminator_does_not_care_for_legibility(
   assert optax.tree.norm(difference) > 0
 
 
-def test_a_part_of_a_batch_weighs_its_share(params, batch, gradients):
+def test_a_part_of_a_batch_weighs_its_share(params, batch, learn):
   """Four of eight pictures: half of each gradient, that of the average too."""
-  whole = gradients(1.0, params, batch)
-  half = gradients(1.0, params, batch, 8)
+  whole, half = (learn(params, batch, 1.0, n)[0] for n in (4, 8))
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, 2 * b, rtol=1e-4, atol=1e-6),
     dict(whole),
@@ -164,17 +176,20 @@ def test_a_part_of_a_batch_weighs_its_share(params, batch, gradients):
 def test_the_penalty_is_the_squared_slope(params, batch):
   model = make_model()
   real = word_gan.to_grey(jnp.asarray(batch["encoder_input_image"]))
-  found = float(model._gradient_penalty(params, real))
 
   def judge(picture):
     return model.module.apply(
       {"params": params}, picture[None], method="judge"
     )[0]
 
-  slope_of = jax.jit(jax.grad(judge))
-  slopes = [np.asarray(slope_of(picture)) for picture in real]
-  assert found == pytest.approx(
-    np.mean([np.sum(slope**2) for slope in slopes]), rel=1e-4
+  found, slopes = jax.jit(
+    lambda real: (
+      model._gradient_penalty(params, real),
+      jax.vmap(jax.grad(judge))(real),
+    )
+  )(real)
+  assert float(found) == pytest.approx(
+    np.mean([np.sum(slope**2) for slope in np.asarray(slopes)]), rel=1e-4
   )
 
 
@@ -194,14 +209,13 @@ def test_shifts_move_pictures_as_wholes():
     assert any(np.array_equal(after, other) for other in shifted)
 
 
-def test_the_average_follows_the_generator(params, batch):
+def test_the_average_follows_the_generator(params, batch, learn):
   """Two steps by hand; it begins as the generator itself."""
   jax.tree.map(
     np.testing.assert_array_equal,
     params["generator"],
     params["generator_average"],
   )
-  model = make_model()
   adam = optimizers.adamw(1e-2, b1=0.0, max_grad_norm=None)
   optimizer = optimizers.by_network(
     {
@@ -211,39 +225,36 @@ def test_the_average_follows_the_generator(params, batch):
       "generator_average": optimizers.follow(0.9),
     }
   )
-  start = dict(params)
-  now = state.TrainState(
-    step=jnp.int32(0), params=start, opt_state=optimizer.init(start)
-  )
-  train = jax.jit(step.make_train_step(model, optimizer, 0))
-  first, _, _ = train(now, batch)
-  second, metrics, health = train(first, batch)
+
+  @jax.jit
+  def update(gradients, state, params):
+    updates, state = optimizer.update(gradients, state, params)
+    return optax.apply_updates(params, updates), state
+
+  state = optimizer.init(params)
+  steps = [params]
+  for _ in range(2):
+    gradients, metrics = learn(steps[-1], batch)
+    following, state = update(gradients, state, steps[-1])
+    steps.append(following)
+    assert 0.0 <= float(metrics["discriminator_accuracy"].compute()) <= 1.0
+  _, first, second = steps
   expected = jax.tree.map(
     lambda a, g: 0.9 * a + 0.1 * g,
-    first.params["generator_average"],
-    first.params["generator"],
+    first["generator_average"],
+    first["generator"],
   )
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
-    dict(second.params["generator_average"]),
+    dict(second["generator_average"]),
     dict(expected),
   )
-  assert np.isfinite(health).all()
-  assert 0.0 <= float(metrics["discriminator_accuracy"].compute()) <= 1.0
-
-
-@pytest.fixture(scope="module")
-def imitating(batch):
-  """A model with a style encoder, its parameters and its gradients."""
-  model = make_model(style_widths=(8, 8))
-  shapes = {name: value.shape for name, value in batch.items()}
-  params = model.get_initial_variables(jax.random.key(0), shapes)["params"]
-  return model, params.unfreeze()
+  assert np.isfinite(optax.tree.norm(second))
 
 
 def test_the_style_encoder_learns_likeness_and_known_styles(imitating, batch):
   """Its gradient, without the two judges: of the sum written out here."""
-  model, params = imitating
+  model, params = make_model((8, 8)), imitating
   real = word_gan.to_grey(jnp.asarray(batch["encoder_input_image"]))
   tokens = jnp.asarray(batch["decoder_target_tokens"])
   drawn = model.draw_styles(jax.random.key(5), 4)
@@ -272,10 +283,9 @@ def test_the_style_encoder_learns_likeness_and_known_styles(imitating, batch):
       + 0.01 * jnp.mean(seen**2)
     )
 
-  found, wanted = (
-    jax.jit(jax.value_and_grad(f))(params["style_encoder"])
-    for f in (loss, expected)
-  )
+  found, wanted = jax.jit(
+    lambda encoder: [jax.value_and_grad(f)(encoder) for f in (loss, expected)]
+  )(params["style_encoder"])
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
     found,
@@ -285,10 +295,11 @@ def test_the_style_encoder_learns_likeness_and_known_styles(imitating, batch):
 
 
 def test_a_hand_is_the_mean_of_its_words(imitating, batch):
-  model, params = imitating
+  model, params = make_model((8, 8)), imitating
   real = word_gan.to_grey(jnp.asarray(batch["encoder_input_image"]))
+  encode = jax.jit(model.encode_style)
   one, other, both = (
-    np.asarray(model.encode_style(params, pictures))
+    np.asarray(encode(params, pictures))
     for pictures in (real[:1], real[1:2], real[:2])
   )
   np.testing.assert_allclose(both, (one + other) / 2, atol=1e-6)

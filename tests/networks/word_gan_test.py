@@ -232,3 +232,31 @@ def test_a_style_does_not_tell_how_long_a_word_is():
   np.testing.assert_allclose(twice, short, atol=1e-5)
   other = encode(paper, -word, paper)
   assert np.abs(other - short).max() > 1e-2
+
+
+def test_a_reader_of_three_channels_sees_grey_in_all_of_them():
+  """One that was trained alone, on pictures, reads the same within the GAN."""
+  cfg = config(characters=2)
+  colour = dataclasses.replace(cfg.reader.vit, channels=3)
+  cfg = dataclasses.replace(
+    cfg, reader=dataclasses.replace(cfg.reader, vit=colour)
+  )
+  alone = readers.FrameReader(cfg.reader)
+  image = np.random.default_rng(0).integers(0, 256, (1, 8, 16, 1))
+  pictures = jnp.asarray(np.repeat(image, 3, axis=3), jnp.uint8)
+
+  @jax.jit
+  def both(key):
+    params = alone.init(key, pictures)["params"]
+    within = word_gan.WordGAN(cfg).apply(
+      {"params": {"recognizer": params}},
+      word_gan.to_grey(pictures),
+      method="read",
+    )
+    return within, alone.apply({"params": params}, pictures)
+
+  within, by_itself = both(jax.random.key(0))
+  np.testing.assert_allclose(within, by_itself, rtol=1e-4, atol=1e-4)
+  wrong = dataclasses.replace(cfg.reader.vit, channels=2)
+  with pytest.raises(ValueError, match="1 channel, or 3"):
+    dataclasses.replace(cfg, reader=dataclasses.replace(cfg.reader, vit=wrong))
