@@ -14,6 +14,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from inksight_jax.networks import layers, picture_places, transformer_decoder
+from inksight_jax.networks.picture_grammar import PictureGrammar
 from inksight_jax.networks.vqvae import VQVAE, VQVAEConfig
 
 
@@ -34,7 +35,7 @@ class PictureLanguageModelConfig:
 
   decoder: transformer_decoder.DecoderConfig
   vqvae: VQVAEConfig | None = None
-  ids: picture_places.PicturePlacesConfig | None = None
+  ids: PictureGrammar | None = None
   grid_positions: bool = False
   code_vectors: bool = False
 

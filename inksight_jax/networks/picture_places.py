@@ -6,39 +6,13 @@ rows of this one picture are. Here each token of a picture gets vectors of its
 row and of its column, and of what its code looks like.
 """
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
 from inksight_jax.networks import layers
-
-
-@dataclasses.dataclass(frozen=True)
-class PicturePlacesConfig:
-  """Ids of pictures in a sequence, as `PictureGrammar` has them.
-
-  Attributes:
-    first_id: id of START; ROW follows, PAD, then the codes.
-    num_codes: entries of the codebook.
-    length: tokens of a picture.
-  """
-
-  first_id: int
-  num_codes: int
-  length: int
-
-  @property
-  def row_id(self) -> int:
-    """Begins a row of codes."""
-    return self.first_id + 1
-
-  @property
-  def first_code(self) -> int:
-    """Id of code 0."""
-    return self.first_id + 3
+from inksight_jax.networks.picture_grammar import PictureGrammar
 
 
 class PicturePlaces(nn.Module):
@@ -48,12 +22,12 @@ class PicturePlaces(nn.Module):
   and PAD, gets nothing.
 
   Attributes:
-    config: which ids are pictures'.
+    ids: which ids are pictures'.
     features: size of the vectors.
     batch_axis: of the collection `cache`.
   """
 
-  config: PicturePlacesConfig
+  ids: PictureGrammar
   features: int
   batch_axis: int = 0
 
@@ -67,12 +41,12 @@ class PicturePlaces(nn.Module):
       tokens: the whole sequence, or with `decode` what follows what came.
       decode: keep in the collection `cache` where the last token stood.
     """
-    cfg = self.config
+    ids = self.ids
     batch, number = tokens.shape
     before = jnp.zeros((batch, 2), jnp.int32)
     if decode and self.has_variable("cache", "row_and_column"):
       before = self.get_variable("cache", "row_and_column").reshape(batch, 2)
-    is_row = tokens == cfg.row_id
+    is_row = tokens == ids.row_id
     rows = before[:, :1] + jnp.cumsum(is_row, axis=1)
     # Columns count from the newest ROW, be it among these tokens or before.
     indices = jnp.arange(number)[None]
@@ -84,9 +58,9 @@ class PicturePlaces(nn.Module):
       self.put_variable(
         "cache", "row_and_column", last.reshape(*lead, batch, 2)
       )
-    vectors = self._vectors("rows", cfg.length // 2 + 1, rows)
-    vectors += self._vectors("columns", cfg.length, columns)
-    return jnp.where((is_row | is_code(cfg, tokens))[..., None], vectors, 0.0)
+    vectors = self._vectors("rows", ids.length // 2 + 1, rows)
+    vectors += self._vectors("columns", ids.length, columns)
+    return jnp.where((is_row | is_code(ids, tokens))[..., None], vectors, 0.0)
 
   def _vectors(
     self, name: str, number: int, places: Int[Array, "batch length"]
@@ -103,8 +77,8 @@ class PicturePlaces(nn.Module):
 
 
 def is_code(
-  config: PicturePlacesConfig, tokens: Int[Array, "batch length"]
+  ids: PictureGrammar, tokens: Int[Array, "batch length"]
 ) -> Bool[Array, "batch length"]:
   """Which tokens are codes; ids behind the last one fill tables up."""
-  index = tokens - config.first_code
-  return (index >= 0) & (index < config.num_codes)
+  index = tokens - ids.first_code
+  return (index >= 0) & (index < ids.num_codes)

@@ -9,11 +9,11 @@ import pytest
 
 from inksight_jax.networks import (
   picture_language_model,
-  picture_places,
   quantizers,
   transformer_decoder,
   vqvae,
 )
+from inksight_jax.networks.picture_grammar import PictureGrammar
 
 DECODER = transformer_decoder.DecoderConfig(
   vocab_size=13,
@@ -36,7 +36,7 @@ ANSWER = jnp.array([[11, 5, 12, 3], [11, 8, 4, 4]])
 
 
 # START 4, ROW 5, PAD 6, codes 7 to 11; 12 fills the table up.
-IDS = picture_places.PicturePlacesConfig(4, 5, 12)
+IDS = PictureGrammar(4, 5, 12)
 WHOLE = picture_language_model.PictureLanguageModelConfig(
   dataclasses.replace(DECODER, max_length=18),
   vqvae.VQVAEConfig(

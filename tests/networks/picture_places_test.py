@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from inksight_jax.networks import picture_places
+from inksight_jax.networks.picture_grammar import PictureGrammar
 from inksight_jax.text.picture_tokens import PictureCodec
 
 # START 4, ROW 5, PAD 6, codes 7 to 26.
-CONFIG = picture_places.PicturePlacesConfig(4, 20, 16)
+CONFIG = PictureGrammar(4, 20, 16)
 CODEC = PictureCodec(20, 16)
 
 
