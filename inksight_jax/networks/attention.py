@@ -1,8 +1,10 @@
 """Multi-head attention with a key/value cache, and relative position biases.
 
-Keys and values are cached as [batch, heads, length, kv]: batch and heads lead,
+Keys and values are cached as [batch * heads, length, kv]: batch and heads lead,
 so that a decode step is a batch of plain matrix-vector products on every
-backend and no copy of the cache is made to reorder it.
+backend, and no copy of the cache is made to reorder it. They are one axis
+because XLA drops a batch of one on the way to such a product, and then writes
+and copies each cache once for either form.
 """
 
 from collections.abc import Sequence
@@ -18,8 +20,8 @@ from inksight_jax.networks import grouped_attention, layers
 
 def dot_product_attention(
   query: Float[Array, "batch heads queries kv"],
-  key: Float[Array, "batch heads keys kv"],
-  value: Float[Array, "batch heads keys kv"],
+  key: Float[Array, "*batch keys kv"],
+  value: Float[Array, "*batch keys kv"],
   mask: Bool[Array, "#batch #heads #queries keys"] | None,
   bias: Float[Array, "#batch heads queries keys"] | None,
   dropout: nn.Dropout,
@@ -29,8 +31,9 @@ def dot_product_attention(
 
   Args:
     query: queries, already scaled where scaling is wanted.
-    key: keys.
-    value: values, averaged in their own type.
+    key: keys, [batch, heads, keys, kv], or as caches are, [batch * heads, keys,
+      kv].
+    value: values, in either form, averaged in their own type.
     mask: True where a query may look; None for everywhere.
     bias: float32 added to the logits before masking.
     dropout: applied to the attention weights; one mask for all queries.
@@ -39,15 +42,18 @@ def dot_product_attention(
   """
   # A weight that all queries drop is a value that nobody reads: the same
   # numbers for a mask over keys instead of one over queries times keys.
-  kept = dropout(jnp.ones((*value.shape[:2], 1, value.shape[2]), value.dtype))
-  value = value * jnp.swapaxes(kept, 2, 3)
+  kept = dropout(jnp.ones((*value.shape[:-2], 1, value.shape[-2]), value.dtype))
+  value = value * jnp.swapaxes(kept, -1, -2)
   if groups > 1 and query.shape[2] > 1:
+    split = (*query.shape[:2], *key.shape[-2:])
     return grouped_attention.grouped_attention(
-      query, key, value, mask, bias, groups
+      query, key.reshape(split), value.reshape(split), mask, bias, groups
     )
   logits = grouped_attention.masked_logits(query, key, mask, bias)
   weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-  return jnp.einsum("bhqk,bhkd->bhqd", weights, value)
+  weights = weights.reshape(*value.shape[:-2], *weights.shape[2:])
+  attended = jnp.einsum("...qk,...kd->...qd", weights, value)
+  return attended.reshape(query.shape)
 
 
 class _Attention(nn.Module):
@@ -101,8 +107,8 @@ class _Attention(nn.Module):
   def _attend(
     self,
     query: Float[Array, "batch heads queries kv"],
-    key: Float[Array, "batch heads keys kv"],
-    value: Float[Array, "batch heads keys kv"],
+    key: Float[Array, "*batch keys kv"],
+    value: Float[Array, "*batch keys kv"],
     mask: Bool[Array, "#batch #heads #queries keys"] | None,
     bias: Float[Array, "#batch heads queries keys"] | None,
     features: int,
@@ -160,7 +166,7 @@ class SelfAttention(_Attention):
     new: Float[Array, "batch heads new kv"],
     index: Int[Array, ""],
     cache_length: int | None,
-  ) -> Float[Array, "batch heads length kv"]:
+  ) -> Float[Array, "entries length kv"]:
     if not self.has_variable("cache", name):
       if cache_length is None or cache_length < new.shape[2]:
         raise ValueError(
@@ -168,10 +174,13 @@ class SelfAttention(_Attention):
           f"{cache_length}; pass a `max_decode_length` that holds the prompt "
           "and everything decoded after it."
         )
-      shape = (*new.shape[:2], cache_length, new.shape[3])
+      shape = (new.shape[0] * new.shape[1], cache_length, new.shape[3])
       self.put_variable("cache", name, jnp.zeros(shape, new.dtype))
     cached = jax.lax.dynamic_update_slice_in_dim(
-      self.get_variable("cache", name), new, index, axis=2
+      self.get_variable("cache", name),
+      new.reshape(-1, *new.shape[2:]),
+      index,
+      axis=1,
     )
     self.put_variable("cache", name, cached)
     return cached

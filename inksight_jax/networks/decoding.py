@@ -126,10 +126,11 @@ def decode(
     step: maps int32[batch * decodes, 1] newest tokens and the cache to
       float[batch * decodes, vocab] logits of the next ones and the new cache.
     prompt_logits: logits after the prompt.
-    cache: pytree after the prompt, one row per example. Leaves with too few
-      axes for `cache_batch_axis` belong to all rows. Leaves whose name starts
-      with `cross_` are equal for all hypotheses of an example and are not
-      reordered in beam search.
+    cache: pytree after the prompt, one row per example; where the axis of the
+      rows is a multiple of the batch, a row is several entries next to each
+      other, say heads. Leaves with too few axes for `cache_batch_axis` belong
+      to all rows. Leaves whose name starts with `cross_` are equal for all
+      hypotheses of an example and are not reordered in beam search.
     config: how to decode.
     rng: key for sampling.
     cache_batch_axis: axis of the rows in the cache's leaves.
@@ -147,6 +148,7 @@ def decode(
       lambda x: jnp.repeat(x, num_decodes, axis=cache_batch_axis),
       cache,
       cache_batch_axis,
+      batch,
     )
 
   def extend(
@@ -319,14 +321,24 @@ def _map_rows(
   function: Callable[[Array], Array],
   cache: Cache,
   axis: int,
+  num_rows: int,
   skip_prefix: str | None = None,
 ) -> Cache:
-  """Maps the cache leaves that have a row per hypothesis."""
+  """Maps the cache leaves that have a row per hypothesis.
+
+  Where a row has several entries on the axis, `function` is given an axis of
+  rows followed by one of their entries.
+  """
+
+  def by_rows(leaf: Array) -> Array:
+    front, back = leaf.shape[:axis], leaf.shape[axis + 1 :]
+    rows = function(leaf.reshape(*front, num_rows, -1, *back))
+    return rows.reshape(*front, -1, *back)
 
   def visit(path: tuple[Any, ...], leaf: Array) -> Array:
     name = str(getattr(path[-1], "key", "")) if path else ""
     skipped = skip_prefix is not None and name.startswith(skip_prefix)
-    return leaf if leaf.ndim <= axis or skipped else function(leaf)
+    return leaf if leaf.ndim <= axis or skipped else by_rows(leaf)
 
   return jax.tree_util.tree_map_with_path(visit, cache)
 
@@ -335,5 +347,9 @@ def _reorder_cache(cache: Cache, parents: Array, axis: int) -> Cache:
   batch, num_decodes = parents.shape
   rows = (jnp.arange(batch)[:, None] * num_decodes + parents).reshape(-1)
   return _map_rows(
-    lambda x: jnp.take(x, rows, axis=axis), cache, axis, skip_prefix="cross_"
+    lambda x: jnp.take(x, rows, axis=axis),
+    cache,
+    axis,
+    batch * num_decodes,
+    skip_prefix="cross_",
   )

@@ -26,14 +26,17 @@ MASKED = -1e9
 
 def masked_logits(
   query: Float[Array, "batch heads queries kv"],
-  key: Float[Array, "batch heads keys kv"],
+  key: Float[Array, "*batch keys kv"],
   mask: Bool[Array, "#batch #heads #queries keys"] | None,
   bias: Float[Array, "#batch heads queries keys"] | None,
 ) -> Float[Array, "batch heads queries keys"]:
   """Logits in float32, as `attention.dot_product_attention` defines them."""
   logits = jnp.einsum(
-    "bhqd,bhkd->bhqk", query, key, preferred_element_type=jnp.float32
-  )
+    "...qd,...kd->...qk",
+    query.reshape(*key.shape[:-2], *query.shape[2:]),
+    key,
+    preferred_element_type=jnp.float32,
+  ).reshape(*query.shape[:3], key.shape[-2])
   if bias is not None:
     logits += bias
   if mask is not None:

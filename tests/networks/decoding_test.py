@@ -237,6 +237,16 @@ def test_beams_reorder_all_of_the_cache_but_what_they_share(axis):
   assert got["cache_index"] == 3
 
 
+def test_beams_reorder_all_heads_of_a_row():
+  # Rows 0 to 5, two heads each: entry 10 * row + head.
+  heads = (10 * np.arange(6)[:, None] + np.arange(2)).reshape(-1)
+  parents = jnp.array([[2, 0, 0], [1, 1, 2]])
+  cache = {"cached_key": jnp.asarray(heads)[:, None]}
+  got = decoding._reorder_cache(cache, parents, 0)["cached_key"]
+  want = [20, 21, 0, 1, 0, 1, 40, 41, 40, 41, 50, 51]
+  np.testing.assert_array_equal(got[:, 0], want)
+
+
 @pytest.mark.parametrize(
   ("fields", "message"),
   [
