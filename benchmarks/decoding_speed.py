@@ -4,15 +4,15 @@
   python benchmarks/decoding_speed.py --size=small \\
     --torch_python=torch/bin/python --rounds=5
 
-Random weights, random pictures; the end is forbidden before `--tokens`, so
-that every answer is as long as the ink of a word usually is. A word is the
-encoding of its picture and prompt and all its tokens. PyTorch runs the ViT and
-T5 1.1 of `transformers` of the same widths and depths with their key/value
-cache. Each has a process of its own, which sleeps while the other is measured;
-they take turns, so what else the machine does meets both. The programs are
-compiled, or warmed up, by a first call that is reported apart. Last, rows of
-the largest batch are decoded alone: `equal rows` counts those whose tokens are
-the same.
+Random weights, random pictures; the end is forced after `--tokens`, so that
+every answer is as long as the ink of a word usually is, whatever the limit. A
+word is the encoding of its picture and prompt and all its tokens. PyTorch runs
+the ViT and T5 1.1 of `transformers` of the same widths and depths with their
+key/value cache. Each has a process of its own, which sleeps while the other is
+measured; they take turns, so what else the machine does meets both. The
+programs are compiled, or warmed up, by a first call that is reported apart.
+Last, rows of the largest batch are decoded alone: `equal rows` counts those
+whose tokens are the same.
 """
 
 from __future__ import annotations
@@ -62,6 +62,11 @@ def parse_arguments() -> argparse.Namespace:
   parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
   parser.add_argument("--size", default="small", choices=sorted(SIZES))
   parser.add_argument("--tokens", type=int, default=150)
+  parser.add_argument(
+    "--limit",
+    type=int,
+    help="ours may write so many tokens, and ends after --tokens all the same",
+  )
   parser.add_argument("--batch_size", default="1,16", help="for example 1,16")
   parser.add_argument("--rounds", type=int, default=3)
   parser.add_argument(
@@ -93,9 +98,10 @@ def features(size: Size, rows: int) -> dict[str, np.ndarray]:
   }
 
 
-def ours(size: Size, tokens: int, weights: str) -> Decode:
+def ours(size: Size, tokens: int, limit: int, weights: str) -> Decode:
   """This project's network, decoded as prediction does."""
   import jax
+  import jax.numpy as jnp
 
   from inksight_jax.models.sequence_to_sequence import SequenceToSequence
   from inksight_jax.networks import decoding, inksight, mt5, row_kernels, vit
@@ -129,21 +135,28 @@ def ours(size: Size, tokens: int, weights: str) -> Decode:
     lambda: model.get_initial_variables(jax.random.key(0), shapes)["params"]
   )()
   params = row_kernels.arrange(params, weights)
-  config = decoding.DecodeConfig(max_length=tokens, eos_id=EOS)
+  config = decoding.DecodeConfig(max_length=limit, eos_id=EOS)
   endless = decoding.forbid_end(tokens, EOS)
+
+  def end(logits: Any, written: Any, index: Any) -> Any:
+    """All answers have `tokens` tokens, whatever the limit."""
+    is_end = jnp.arange(VOCAB)[None] == EOS
+    logits = endless(logits, written, index)
+    return jnp.where(is_end & (index >= tokens), 1e9, logits)
 
   @jax.jit
   def decode(params: Any, batch: dict[str, Any]) -> Any:
     decoded = model.decode_batch(
-      params, batch, config=config, logit_transform=endless
+      params, batch, config=config, logit_transform=end
     )
     return decoded.tokens[:, 0]
 
   return lambda batch: np.asarray(decode(params, batch))
 
 
-def theirs(size: Size, tokens: int) -> Decode:
-  """The same sizes in PyTorch."""
+def theirs(size: Size, tokens: int, limit: int) -> Decode:
+  """The same sizes in PyTorch, whose cache is as long as the answer."""
+  del limit
   import torch
   import transformers
 
@@ -199,7 +212,7 @@ def theirs(size: Size, tokens: int) -> Decode:
   return decode
 
 
-WORKERS: dict[str, Callable[[Size, int], Decode]] = {
+WORKERS: dict[str, Callable[[Size, int, int], Decode]] = {
   "JAX": functools.partial(ours, weights="float32"),
   "JAX int8": functools.partial(ours, weights="int8"),
   "PyTorch": theirs,
@@ -207,10 +220,10 @@ WORKERS: dict[str, Callable[[Size, int], Decode]] = {
 
 
 def answers(
-  name: str, size: Size, tokens: int
+  name: str, size: Size, tokens: int, limit: int
 ) -> Callable[[dict[str, Any]], dict[str, Any]]:
   """Builds a model; the result decodes as many rows as it is told."""
-  decode = WORKERS[name](size, tokens)
+  decode = WORKERS[name](size, tokens, limit)
 
   def answer(question: dict[str, Any]) -> dict[str, Any]:
     batch = features(size, question["rows"])
@@ -230,6 +243,7 @@ def answers(
 def start(name: str, python: str, args: argparse.Namespace) -> workers.Worker:
   """A process with one of the models."""
   options = [f"--size={args.size}", f"--tokens={args.tokens}"]
+  options.append(f"--limit={args.limit or args.tokens}")
   return workers.Worker(name, [python, __file__, f"--worker={name}", *options])
 
 
@@ -260,7 +274,7 @@ def main() -> None:
   args = parse_arguments()
   if args.worker:
     size = SIZES[args.size]
-    workers.serve(lambda: answers(args.worker, size, args.tokens))
+    workers.serve(lambda: answers(args.worker, size, args.tokens, args.limit))
     return
   sizes = [int(rows) for rows in args.batch_size.split(",")]
   models = {"JAX": start("JAX", sys.executable, args)}

@@ -265,7 +265,7 @@ class SequenceToSequence:
       encoder_mask,
       start,
       decode=True,
-      max_decode_length=config.max_length,
+      max_decode_length=config.cache_lengths[0],
       mutable=["cache"],
       method="decode",
     )
@@ -279,7 +279,6 @@ class SequenceToSequence:
         None,
         tokens,
         decode=True,
-        max_decode_length=config.max_length,
         mutable=["cache"],
         method="decode",
       )

@@ -1,6 +1,7 @@
 """Greedy, sampled and beam decoding: one loop over one step function."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +18,10 @@ PAD_ID = 0
 _IMPOSSIBLE = -1e9
 
 Cache = Any
+# Positions of the cache to begin with. Most answers are short: InkSight's words
+# have 150 tokens and may have 1,024.
+_FIRST_CACHE_LENGTH = 256
+
 # A number, or the symbol that stands for it while a model is exported.
 Size = Any
 Step = Callable[[Array, Cache], tuple[Array, Cache]]
@@ -63,6 +68,19 @@ class DecodeConfig:
         f"Greedy decoding gives one result, num_decodes is {self.num_decodes}; "
         'set method="beam" or "sample".'
       )
+
+  @property
+  def cache_lengths(self) -> tuple[int, ...]:
+    """Tokens that the cache has room for, one length after the other.
+
+    A step reads all of the cache, so `decode` lets it grow with the texts. Each
+    length is a loop to compile.
+    """
+    lengths, length = [], _FIRST_CACHE_LENGTH
+    while 3 * length <= 2 * self.max_length:
+      lengths.append(length)
+      length *= 2
+    return (*lengths, self.max_length)
 
 
 def forbid_end(min_length: int, eos_id: int = 1) -> LogitTransform:
@@ -130,7 +148,10 @@ def decode(
       rows is a multiple of the batch, a row is several entries next to each
       other, say heads. Leaves with too few axes for `cache_batch_axis` belong
       to all rows. Leaves whose name starts with `cross_` are equal for all
-      hypotheses of an example and are not reordered in beam search.
+      hypotheses of an example and are not reordered in beam search. Leaves
+      whose name starts with `cached_` have positions on the axis behind the
+      rows, to begin with for `config.cache_lengths[0]` tokens; more are added
+      as they come.
     config: how to decode.
     rng: key for sampling.
     cache_batch_axis: axis of the rows in the cache's leaves.
@@ -177,18 +198,45 @@ def decode(
     hypotheses, cache = extend(logits, hypotheses, cache, index)
     return hypotheses, cache, index + 1
 
-  def unfinished(state: tuple[_Hypotheses, Cache, Array]) -> Array:
-    hypotheses, _, index = state
-    return (index < config.max_length) & ~jnp.all(hypotheses.done)
-
   first_logits = jnp.repeat(prompt_logits, num_decodes, axis=0)
   hypotheses, cache = extend(
     first_logits, _start(batch, config), cache, jnp.int32(0)
   )
-  hypotheses, _, _ = jax.lax.while_loop(
-    unfinished, body, (hypotheses, cache, jnp.int32(1))
-  )
-  return _finish(hypotheses, config)
+  state = (hypotheses, cache, jnp.int32(1))
+  old_length = config.cache_lengths[0]
+  for length in config.cache_lengths:
+    hypotheses, cache, index = state
+    cache = _grow(cache, length - old_length, cache_batch_axis + 1)
+    state = jax.lax.while_loop(
+      functools.partial(_goes_on, length=length),
+      body,
+      (hypotheses, cache, index),
+    )
+    old_length = length
+  return _finish(state[0], config)
+
+
+def _goes_on(state: tuple[_Hypotheses, Cache, Array], length: int) -> Array:
+  hypotheses, _, index = state
+  return (index < length) & ~jnp.all(hypotheses.done)
+
+
+def _grow(cache: Cache, more: int, axis: int) -> Cache:
+  """Makes room for `more` positions on an axis of what was cached."""
+
+  def visit(path: tuple[Any, ...], leaf: Array) -> Array:
+    if not more or not _name(path).startswith("cached_"):
+      return leaf
+    widths = [(0, 0)] * leaf.ndim
+    widths[axis] = (0, more)
+    return jnp.pad(leaf, widths)
+
+  return jax.tree_util.tree_map_with_path(visit, cache)
+
+
+def _name(path: tuple[Any, ...]) -> str:
+  """Last part of the path of a leaf."""
+  return str(getattr(path[-1], "key", "")) if path else ""
 
 
 def _start(batch: Size, config: DecodeConfig) -> _Hypotheses:
@@ -336,8 +384,7 @@ def _map_rows(
     return rows.reshape(*front, -1, *back)
 
   def visit(path: tuple[Any, ...], leaf: Array) -> Array:
-    name = str(getattr(path[-1], "key", "")) if path else ""
-    skipped = skip_prefix is not None and name.startswith(skip_prefix)
+    skipped = skip_prefix is not None and _name(path).startswith(skip_prefix)
     return leaf if leaf.ndim <= axis or skipped else by_rows(leaf)
 
   return jax.tree_util.tree_map_with_path(visit, cache)

@@ -307,14 +307,14 @@ class Decoder(attention.CachedDecoder):
       return real
     # The batch stands where it does in the cache of the layers.
     lead = (1,) if self.config.scan_layers else ()
-    if not self.has_variable("cache", "real_keys"):
+    if not self.has_variable("cache", "cached_real"):
       empty = jnp.zeros((*lead, tokens.shape[0], num_keys), jnp.bool_)
-      self.put_variable("cache", "real_keys", empty)
+      self.put_variable("cache", "cached_real", empty)
     cached = jax.lax.dynamic_update_slice_in_dim(
-      self.get_variable("cache", "real_keys"),
+      self.get_variable("cache", "cached_real"),
       real.reshape(*lead, *real.shape),
       first,
       axis=-1,
     )
-    self.put_variable("cache", "real_keys", cached)
+    self.put_variable("cache", "cached_real", cached)
     return cached.reshape(-1, num_keys)

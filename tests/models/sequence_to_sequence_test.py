@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import flax
@@ -161,6 +162,37 @@ def test_beams_are_sorted_and_the_first_is_no_worse_than_greedy(
   assert beams.tokens.shape == (3, 3, 4)
   assert np.all(np.diff(beams.scores, axis=1) <= 0)
   assert np.all(beams.scores[:, 0] >= greedy.scores[:, 0] - 1e-5)
+
+
+@pytest.mark.parametrize("scan", [False, True])
+@pytest.mark.parametrize("method", ["greedy", "beam"])
+def test_a_cache_that_grows_gives_the_same_answers(
+  model, params, batch, method, scan, monkeypatch
+):
+  if scan:
+    mt5_config = dataclasses.replace(model.module.config.mt5, scan_layers=True)
+    config = dataclasses.replace(model.module.config, mt5=mt5_config)
+    model = SequenceToSequence(inksight.InkSight(config))
+    shapes = {name: x.shape for name, x in batch.items()}
+    params = jax.jit(
+      lambda key: model.get_initial_variables(key, shapes)["params"]
+    )(jax.random.key(0))
+  beams = 3 if method == "beam" else 1
+  config = decoding.DecodeConfig(9, method, num_decodes=beams, eos_id=VOCAB)
+
+  @jax.jit
+  def decode():
+    return model.decode_batch(params, batch, config=config)
+
+  assert config.cache_lengths == (9,)
+  want = decode()
+  monkeypatch.setattr(decoding, "_FIRST_CACHE_LENGTH", 3)
+  assert config.cache_lengths == (3, 6, 9)
+  jax.clear_caches()
+  got = decode()
+  assert want.tokens[:, 0].min() >= 0 and len(np.unique(want.tokens)) > 2
+  np.testing.assert_array_equal(got.tokens, want.tokens)
+  np.testing.assert_allclose(got.log_probs, want.log_probs, rtol=1e-4)
 
 
 def test_dropout_is_on_with_a_key_and_off_without(model, params, batch):

@@ -161,7 +161,12 @@ def test_the_losses_of_parts_add_up_to_that_of_the_whole(case):
   np.testing.assert_allclose(merged.compute(), want, rtol=1e-5)
 
 
-def test_decoding_equals_asking_for_the_whole_sequence_each_time(case):
+@pytest.mark.parametrize("first_cache_length", [2, 256])
+def test_decoding_equals_asking_for_the_whole_sequence_each_time(
+  case, first_cache_length, monkeypatch
+):
+  # Two lengths and more, or one.
+  monkeypatch.setattr(decoding, "_FIRST_CACHE_LENGTH", first_cache_length)
   picture_first, batch, params = case
   model = _model(picture_first)
   given = batch["encoder_input_tokens"]
