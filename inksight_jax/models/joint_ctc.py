@@ -1,9 +1,10 @@
 """A decoder with a second loss, CTC, on its encoder (Watanabe et al. 2017).
 
 The frames learn early which characters are where, from the picture alone; the
-decoder learns to attend to them. Prediction uses the decoder.
+decoder learns to attend to them. Either can read.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import jax
@@ -24,6 +25,7 @@ from inksight_jax.networks import decoding
 _CERTAIN = 1e5
 # Beyond this, characters stand where there is no frame of the page.
 _IMPOSSIBLE = 5e4
+READERS = ("decoder", "frames")
 
 
 class JointCTC(SequenceToSequence):
@@ -32,10 +34,16 @@ class JointCTC(SequenceToSequence):
   Attributes:
     blank_id: id of the blank of the network's second head.
     ctc_weight: the loss is `(1 - ctc_weight) * decoder + ctc_weight * CTC`.
+    reader: one of `READERS`, whose answer predictions are.
   """
 
   def __init__(
-    self, *args: Any, blank_id: int, ctc_weight: float = 0.3, **kwargs: Any
+    self,
+    *args: Any,
+    blank_id: int,
+    ctc_weight: float = 0.3,
+    reader: str = "decoder",
+    **kwargs: Any,
   ) -> None:
     """Binds a network to its objective.
 
@@ -43,16 +51,27 @@ class JointCTC(SequenceToSequence):
       *args: of `SequenceToSequence`.
       blank_id: id of the blank, below the network's `frame_vocab_size`.
       ctc_weight: from 0 to below 1.
+      reader: "frames" until the decoder has learned to attend; it takes longer.
       **kwargs: of `SequenceToSequence`.
 
     Raises:
-      ValueError: a weight out of range.
+      ValueError: a weight out of range, another reader, or frames that learn
+        nothing.
     """
     if not 0.0 <= ctc_weight < 1.0:
       raise ValueError(f"`ctc_weight` lies in [0, 1); got {ctc_weight}.")
+    if reader not in READERS:
+      raise ValueError(
+        f"`reader` is {reader!r}; it must be one of {', '.join(READERS)}."
+      )
+    if reader == "frames" and not ctc_weight:
+      raise ValueError(
+        'With `ctc_weight` 0 the frames learn nothing; set reader="decoder".'
+      )
     super().__init__(*args, **kwargs)
     self.blank_id = blank_id
     self.ctc_weight = ctc_weight
+    self.reader = reader
 
   def loss_fn(
     self,
@@ -112,12 +131,24 @@ class JointCTC(SequenceToSequence):
     _, frames, mask = self._both(params, image, start, None)
     return jax.nn.log_softmax(on_page(frames, mask, self.blank_id), axis=-1)
 
-  def read_by_frames(
-    self, params: Params, batch: losses.Batch, max_length: int
+  def decode_batch(
+    self,
+    params: Params,
+    batch: losses.Batch,
+    rng: Key = None,
+    config: decoding.DecodeConfig | None = None,
+    logit_transform: Callable[..., Array] | None = None,
   ) -> decoding.Decoded:
-    """Greedy answer of the second head alone; see `ctc.CTC.decode_batch`."""
+    """Answers of the reader.
+
+    Those of the frames are the best id of each, as `ctc.CTC.decode_batch` has
+    them; only the length of `config` matters to them.
+    """
+    if self.reader == "decoder":
+      return super().decode_batch(params, batch, rng, config, logit_transform)
+    config = config or self.decode_config or self._default_config(batch)
     log_probs = self.frame_log_probs(params, batch)
-    return ctc.greedy(log_probs, self.blank_id, max_length)
+    return ctc.greedy(log_probs, self.blank_id, config.max_length)
 
 
 def on_page(

@@ -172,9 +172,11 @@ def test_a_text_without_an_alignment_adds_nothing(relative):
 
 
 def test_the_frames_read_by_themselves(relative):
-  read = jax.jit(relative.model.read_by_frames, static_argnums=2)
+  model = JointCTC(relative.model.module, blank_id=BLANK, reader="frames")
+  length = decoding.DecodeConfig(20)
+  read = jax.jit(lambda p, batch: model.decode_batch(p, batch, config=length))
   large, small = (
-    read(relative.params, {"encoder_input_image": image}, 20)
+    read(relative.params, {"encoder_input_image": image})
     for image in (LARGE, SMALL)
   )
   np.testing.assert_array_equal(large.tokens, small.tokens)
@@ -190,5 +192,9 @@ def test_a_weight_out_of_range_and_missing_tokens_are_refused():
   network = page_reader.PageReader(config("relative"))
   with pytest.raises(ValueError, match="ctc_weight"):
     JointCTC(network, blank_id=1, ctc_weight=1.0)
+  with pytest.raises(ValueError, match="reader"):
+    JointCTC(network, blank_id=1, reader="page")
+  with pytest.raises(ValueError, match="learn nothing"):
+    JointCTC(network, blank_id=1, ctc_weight=0.0, reader="frames")
   with pytest.raises(ValueError, match="decoder_input_tokens"):
     network.init(jax.random.key(0), jnp.asarray(SMALL))
