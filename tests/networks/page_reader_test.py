@@ -173,8 +173,8 @@ def test_a_text_without_an_alignment_adds_nothing(relative):
 
 def test_the_frames_read_by_themselves(relative):
   model = JointCTC(relative.model.module, blank_id=BLANK, reader="frames")
-  length = decoding.DecodeConfig(20)
-  read = jax.jit(lambda p, batch: model.decode_batch(p, batch, config=length))
+  limit = decoding.DecodeConfig(20)
+  read = jax.jit(lambda p, batch: model.decode_batch(p, batch, config=limit))
   large, small = (
     read(relative.params, {"encoder_input_image": image})
     for image in (LARGE, SMALL)
