@@ -1,5 +1,7 @@
 import dataclasses
 import functools
+import math
+import re
 
 import flax
 import jax
@@ -193,6 +195,24 @@ def test_a_cache_that_grows_gives_the_same_answers(
   assert want.tokens[:, 0].min() >= 0 and len(np.unique(want.tokens)) > 2
   np.testing.assert_array_equal(got.tokens, want.tokens)
   np.testing.assert_allclose(got.log_probs, want.log_probs, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_step_copies_no_cache(model, params, batch, rows):
+  length = 11
+  config = decoding.DecodeConfig(length)
+  decode = jax.jit(lambda p, batch: model.decode_batch(p, batch, config=config))
+  some = {name: x[:rows] for name, x in batch.items()}
+  text = decode.lower(params, some).compile().as_text()
+  (body,) = set(re.findall(r"body=%([\w.-]+)", text))
+  start = text.index(f"\n%{body} (")
+  lines = text[start : text.index("\n}", start)].splitlines()
+  assert any("dynamic-update-slice" in line for line in lines)
+  cache_size = rows * 2 * length * 4
+  for line in lines:
+    copied = re.search(r"= f32\[([\d,]+)\]\S* copy\(", line)
+    size = math.prod(map(int, copied[1].split(","))) if copied else 0
+    assert size < cache_size, line
 
 
 def test_dropout_is_on_with_a_key_and_off_without(model, params, batch):
