@@ -207,11 +207,8 @@ def decode(
   for length in config.cache_lengths:
     hypotheses, cache, index = state
     cache = _grow(cache, length - old_length, cache_batch_axis + 1)
-    state = jax.lax.while_loop(
-      functools.partial(_goes_on, length=length),
-      body,
-      (hypotheses, cache, index),
-    )
+    goes_on = functools.partial(_goes_on, length=length)
+    state = jax.lax.while_loop(goes_on, body, (hypotheses, cache, index))
     old_length = length
   return _finish(state[0], config)
 
@@ -235,7 +232,7 @@ def _grow(cache: Cache, more: int, axis: int) -> Cache:
 
 
 def _name(path: tuple[Any, ...]) -> str:
-  """Last part of the path of a leaf."""
+  """Last part of a path."""
   return str(getattr(path[-1], "key", "")) if path else ""
 
 
