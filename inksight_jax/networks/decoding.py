@@ -17,11 +17,11 @@ PAD_ID = 0
 # products with it never give NaN.
 _IMPOSSIBLE = -1e9
 
-Cache = Any
 # Positions of the cache to begin with. Most answers are short: InkSight's words
 # have 150 tokens and may have 1,024.
 _FIRST_CACHE_LENGTH = 256
 
+Cache = Any
 # A number, or the symbol that stands for it while a model is exported.
 Size = Any
 Step = Callable[[Array, Cache], tuple[Array, Cache]]
