@@ -10,16 +10,20 @@ gradient, metrics), PyTorch's with its own layers (`GroupNorm`,
 `TransformerDecoder`) and no masks. Each has a process of its own, which sleeps
 while the other is measured; they take turns, so that what else the machine does
 meets both. Both may use the cores that this program may use. The first step,
-which compiles, is reported apart. The memory is the most that a process ever
-held (`ru_maxrss`), and that without what it held once its libraries were there.
+for which ours is compiled before, is reported apart. The memory is the most
+that a process holds while it takes the later steps, and that without what it
+holds between two of them, once what it has freed is given back to the system:
+compiling is no part of it. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import dataclasses
+import gc
 import json
-import resource
+import pathlib
 import subprocess
 import sys
 import time
@@ -129,7 +133,7 @@ def ours(size: Size, batch: dict[str, np.ndarray]) -> tuple[Step, int]:
 
   from inksight_jax.models.sequence_to_sequence import SequenceToSequence
   from inksight_jax.networks import page_reader, resnet, transformer_decoder
-  from inksight_jax.training import mesh, optimizers, state
+  from inksight_jax.training import loop, mesh, optimizers, state
   from inksight_jax.training import step as step_lib
 
   network = page_reader.PageReader(
@@ -160,13 +164,12 @@ def ours(size: Size, batch: dict[str, np.ndarray]) -> tuple[Step, int]:
   shapes = {name: x.shape for name, x in batch.items()}
   types = {name: x.dtype for name, x in batch.items()}
   here = mesh.make_mesh(devices=jax.devices()[:1])
-  _, shardings = state.abstract_state(
+  abstract, shardings = state.abstract_state(
     model, optimizer, shapes, types, here, mesh.LOGICAL_AXIS_RULES
   )
   held = [state.initial_state(model, optimizer, shapes, types, shardings, 0)]
-  take = jax.jit(
-    step_lib.make_train_step(model, optimizer, 0), donate_argnums=0
-  )
+  train_step = step_lib.make_train_step(model, optimizer, 0)
+  take = loop.compile_step(train_step, abstract, shardings, batch)
 
   def step(batch: dict[str, np.ndarray]) -> float:
     held[0], _, health = take(held[0], batch)
@@ -189,26 +192,29 @@ WORKERS: dict[
 ] = {"JAX": ours, "PyTorch": theirs}
 
 
-def _held_mib() -> float:
-  """The most memory that this process has held, MiB."""
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _memory_mib(field: str) -> float:
+  """`VmRSS`, memory held now, or `VmHWM`, the most held so far, MiB."""
+  lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+  (line,) = [line for line in lines if line.startswith(f"{field}:")]
+  return int(line.split()[1]) / 1024
+
+
+def _resting_mib() -> float:
+  """Memory held between two steps, MiB; the most held is counted anew."""
+  gc.collect()
+  ctypes.CDLL("libc.so.6").malloc_trim(0)
+  # Documentation/filesystems/proc.rst of Linux: 5 resets the peak.
+  pathlib.Path("/proc/self/clear_refs").write_text("5")
+  return _memory_mib("VmRSS")
 
 
 def work(args: argparse.Namespace) -> None:
   """Takes as many steps as each line of the input says; answers with JSON."""
   # Libraries print too; the answers keep the output for themselves.
   answers, sys.stdout = sys.stdout, sys.stderr
-  if args.worker == "JAX":
-    import jax
-
-    jax.devices()
-  else:
-    import torch
-
-    torch.zeros(1).sum()
-  loaded = _held_mib()
   batch = random_batch(args)
   step, parameters = WORKERS[args.worker](SIZES[args.size], batch)
+  resting = 0.0
   for line in sys.stdin:
     start = time.perf_counter()
     losses = [step(batch) for _ in range(int(line))]
@@ -216,10 +222,12 @@ def work(args: argparse.Namespace) -> None:
       "seconds": time.perf_counter() - start,
       "loss": losses[-1],
       "parameters": parameters,
-      "peak_mib": _held_mib(),
-      "loaded_mib": loaded,
+      "peak_mib": _memory_mib("VmHWM"),
+      "resting_mib": resting,
     }
     print(json.dumps(answer), file=answers, flush=True)
+    # The first line is the first step, which allocates the optimiser's state.
+    resting = resting or _resting_mib()
 
 
 class Worker:
@@ -278,7 +286,7 @@ def measure(
         "most_pages_per_second": args.batch_size / min(seconds),
         "first_step_seconds": first[name],
         "peak_mib": last["peak_mib"],
-        "step_mib": last["peak_mib"] - last["loaded_mib"],
+        "step_mib": last["peak_mib"] - last["resting_mib"],
         "loss": last["loss"],
       }
     )
@@ -316,8 +324,8 @@ def main() -> None:
       f"{row['model']:<8}{row['parameters']:,} parameters: "
       f"{row['pages_per_second']:.2f} pages a second "
       f"(most {row['most_pages_per_second']:.2f}), peak "
-      f"{row['peak_mib']:.0f} MiB, {row['step_mib']:.0f} MiB over the loaded "
-      f"libraries, first step {row['first_step_seconds']:.1f} s, loss "
+      f"{row['peak_mib']:.0f} MiB, {row['step_mib']:.0f} MiB more than between "
+      f"steps, first step {row['first_step_seconds']:.1f} s, loss "
       f"{row['loss']:.3f}"
     )
   for name, value in ratios.items():

@@ -8,6 +8,7 @@ a page gives the same numbers in a frame of any size.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 
@@ -169,9 +170,7 @@ class ResNet(nn.Module):
     )(x, mask)
     if cfg.max_pool:
       stride = next(strides)
-      # Not negative after the stem, so that zeros do not matter.
-      x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-      x = nn.max_pool(x, (3, 3), stride, "VALID")
+      x = max_pool(x, stride)
       mask = shrink_mask(mask, stride)
       # A window outside the page may reach into it.
       x = jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))
@@ -197,6 +196,29 @@ class ResNet(nn.Module):
     x = positions.SinCosPosition((rows, columns), name="position")(x)
     x = nn.Dropout(cfg.dropout_rate, deterministic=deterministic)(x)
     return x, mask.reshape(batch, -1)
+
+
+def max_pool(
+  x: Float[Array, "batch height width channels"], stride: tuple[int, int]
+) -> Float[Array, "batch rows columns channels"]:
+  """The greatest of 3x3 around every `stride`-th pixel; nothing is negative.
+
+  Maxima of shifted pictures, of which the gradient keeps no places: that of
+  `nn.max_pool` holds four arrays of integers of the size of its input on CPUs.
+  """
+  for axis, step in zip((1, 2), stride, strict=True):
+    # What follows the stem is not negative: a border of zeros does not matter.
+    border = [(1, 1) if axis == padded else (0, 0) for padded in range(4)]
+    size = x.shape[axis]
+    wide = jnp.pad(x, border)
+    x = functools.reduce(
+      jnp.maximum,
+      [
+        jax.lax.slice_in_dim(wide, first, first + size, step, axis)
+        for first in range(3)
+      ],
+    )
+  return x
 
 
 class Block(nn.Module):

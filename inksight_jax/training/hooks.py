@@ -1,6 +1,7 @@
 """What happens besides stepping, each thing on its own schedule."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,8 +12,8 @@ from flax.linen import partitioning
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
+from inksight_jax.training import compiler_options, prefetch, writers
 from inksight_jax.training import mesh as mesh_lib
-from inksight_jax.training import prefetch, writers
 from inksight_jax.training import state as state_lib
 
 
@@ -103,8 +104,9 @@ def evaluate_loss(
     A hook.
   """
   batch_sharding = mesh_lib.batch_sharding(mesh)
+  options = compiler_options.for_platform(mesh.devices.flat[0].platform)
 
-  @jax.jit
+  @functools.partial(jax.jit, compiler_options=options)
   def evaluate(params: Any, batch: Mapping[str, jax.Array]) -> Any:
     with partitioning.axis_rules(mesh_lib.as_linen_rules(rules)):
       return model.eval_fn(params, batch)[1]

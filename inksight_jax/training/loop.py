@@ -11,6 +11,7 @@ from flax.linen import partitioning
 from jax.sharding import Mesh
 
 from inksight_jax.training import (
+  compiler_options,
   checkpoints,
   initial_weights,
   prefetch,
@@ -351,7 +352,8 @@ def compile_step(
     donate_argnums=0,
     out_shardings=(shardings, replicated, replicated),
   )
-  return jitted.lower(abstract, dict(batch)).compile()
+  options = compiler_options.for_platform(mesh.devices.flat[0].platform)
+  return jitted.lower(abstract, dict(batch)).compile(options)
 
 
 def _run(hook: hooks_lib.Scheduled, moment: hooks_lib.Moment) -> None:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from inksight_jax.networks import resnet
 
@@ -68,6 +69,28 @@ def test_without_the_mask_the_frame_would_show(monkeypatch):
   y, _ = apply(params, large)
   x, y = x.reshape(3, 7, 16), y.reshape(6, 14, 16)
   assert np.abs(x - y[:3, :7]).max() > 0.05
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (2, 1)])
+@pytest.mark.parametrize("size", [(7, 10), (8, 9)])
+def test_pooling_is_that_of_flax(size, stride):
+  # Distinct numbers: of equal ones each pooling has its own to learn from.
+  numbers = np.random.default_rng(0).permutation(2 * size[0] * size[1] * 4)
+  x = jnp.asarray(numbers.reshape(2, *size, 4), jnp.float32)
+
+  def flax_pool(x):
+    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return nn.max_pool(padded, (3, 3), stride, "VALID")
+
+  def ours(x):
+    return resnet.max_pool(x, stride)
+
+  np.testing.assert_array_equal(ours(x), flax_pool(x))
+  slopes = [
+    jax.grad(lambda x, pool=pool: jnp.sum(jnp.sin(pool(x))))(x)
+    for pool in (ours, flax_pool)
+  ]
+  np.testing.assert_allclose(*slopes, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

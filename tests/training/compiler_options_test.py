@@ -1,0 +1,55 @@
+"""Programs of training are compiled without YNN on CPUs."""
+
+import flax.core
+import jax
+import jax.numpy as jnp
+import pytest
+
+from inksight_jax.training import compiler_options, loop
+from inksight_jax.training.mesh import replicated
+from inksight_jax.training.state import TrainState
+
+
+@pytest.fixture(autouse=True)
+def ask_again():
+  compiler_options._known.cache_clear()
+  yield
+  compiler_options._known.cache_clear()
+
+
+def convolve(state, batch):
+  """A step like any other: a convolution is all that it does."""
+  x = jax.lax.conv_general_dilated(
+    batch["picture"],
+    state.params["kernel"],
+    (1, 1),
+    "SAME",
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+  )
+  return state, {"loss": jnp.sum(x)}, jnp.zeros(2)
+
+
+def test_a_step_for_cpus_is_compiled_without_ynn(one_device_mesh):
+  kernel = jnp.ones((3, 3, 32, 32))
+  batch = {"picture": jnp.ones((2, 32, 32, 32))}
+  state = TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=flax.core.unfreeze({"kernel": kernel}),
+    opt_state=(),
+  )
+  if "__ynn_fusion" not in jax.jit(convolve).lower(state, batch).compile().as_text():
+    pytest.skip("This XLA has no YNN.")
+  shardings = jax.tree.map(lambda _: replicated(one_device_mesh), state)
+  compiled = loop.compile_step(convolve, state, shardings, batch)
+  assert "convolution" in compiled.as_text()
+  assert "__ynn_fusion" not in compiled.as_text()
+
+
+def test_other_devices_have_no_options():
+  assert compiler_options.for_platform("tpu") == {}
+  assert compiler_options.for_platform("gpu") == {}
+
+
+def test_an_xla_that_knows_no_such_option_is_left_alone(monkeypatch):
+  monkeypatch.setattr(compiler_options, "_ON_CPUS", {"no_such_option": "1"})
+  assert compiler_options.for_platform("cpu") == {}
