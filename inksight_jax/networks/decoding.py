@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from inksight_jax.networks import layers
+from inksight_jax.networks import decoding_cache, layers
+from inksight_jax.networks.decoding_cache import Cache, Size
 
 PAD_ID = 0
 
@@ -21,9 +22,6 @@ _IMPOSSIBLE = -1e9
 # have 150 tokens and may have 1,024.
 _FIRST_CACHE_LENGTH = 256
 
-Cache = Any
-# A number, or the symbol that stands for it while a model is exported.
-Size = Any
 Step = Callable[[Array, Cache], tuple[Array, Cache]]
 LogitTransform = Callable[[Array, Array, Array], Array]
 
@@ -121,6 +119,10 @@ class _Hypotheses(NamedTuple):
   done: Array
 
 
+# Hypotheses, their cache, and how many tokens each has.
+_State = tuple[_Hypotheses, Cache, Array]
+
+
 class _Choice(NamedTuple):
   """What each hypothesis becomes, all [batch, decodes]."""
 
@@ -144,13 +146,8 @@ def decode(
     step: maps int32[batch * decodes, 1] newest tokens and the cache to
       float[batch * decodes, vocab] logits of the next ones and the new cache.
     prompt_logits: logits after the prompt.
-    cache: pytree after the prompt, one row per example; where the axis of the
-      rows is a multiple of the batch, a row is several entries next to each
-      other, say heads. Leaves with too few axes for `cache_batch_axis` belong
-      to all rows. Leaves whose name starts with `cross_` are equal for all
-      hypotheses of an example and are not reordered in beam search. Leaves
-      whose name starts with `cached_` have positions on the axis behind the
-      rows, to begin with for `config.cache_lengths[0]` tokens; more are added
+    cache: after the prompt, one row per example, see `decoding_cache`; with
+      positions for `config.cache_lengths[0]` tokens, to which more are added
       as they come.
     config: how to decode.
     rng: key for sampling.
@@ -164,13 +161,9 @@ def decode(
   if config.method == "sample" and rng is None:
     raise ValueError('Decoding with method="sample" needs `rng`; pass a key.')
   batch, num_decodes = prompt_logits.shape[0], config.num_decodes
-  if num_decodes > 1:
-    cache = _map_rows(
-      lambda x: jnp.repeat(x, num_decodes, axis=cache_batch_axis),
-      cache,
-      cache_batch_axis,
-      batch,
-    )
+  cache = decoding_cache.repeat_rows(
+    cache, cache_batch_axis, batch, num_decodes
+  )
 
   def extend(
     logits: Array, hypotheses: _Hypotheses, cache: Cache, index: Array
@@ -184,12 +177,12 @@ def decode(
     choice = _SELECT[config.method](log_probs, hypotheses, config, key)
     if choice.parents is not None:
       hypotheses, log_probs = _reorder((hypotheses, log_probs), choice.parents)
-      cache = _reorder_cache(cache, choice.parents, cache_batch_axis)
+      cache = decoding_cache.reorder_rows(
+        cache, cache_batch_axis, choice.parents
+      )
     return _append(hypotheses, choice.tokens, log_probs, index, config), cache
 
-  def body(
-    state: tuple[_Hypotheses, Cache, Array],
-  ) -> tuple[_Hypotheses, Cache, Array]:
+  def body(state: _State) -> _State:
     hypotheses, cache, index = state
     newest = jax.lax.dynamic_slice_in_dim(
       hypotheses.tokens, index - 1, 1, axis=2
@@ -203,37 +196,33 @@ def decode(
     first_logits, _start(batch, config), cache, jnp.int32(0)
   )
   state = (hypotheses, cache, jnp.int32(1))
-  old_length = config.cache_lengths[0]
+  hypotheses = _loop(body, state, config, cache_batch_axis)
+  return _finish(hypotheses, config)
+
+
+def _loop(
+  body: Callable[[_State], _State],
+  state: _State,
+  config: DecodeConfig,
+  cache_batch_axis: int,
+) -> _Hypotheses:
+  """Extends hypotheses to their ends, one loop for each length of the cache."""
+
+  def goes_on(state: _State, length: int) -> Array:
+    hypotheses, _, index = state
+    return (index < length) & ~jnp.all(hypotheses.done)
+
+  room = config.cache_lengths[0]
   for length in config.cache_lengths:
     hypotheses, cache, index = state
-    cache = _grow(cache, length - old_length, cache_batch_axis + 1)
-    goes_on = functools.partial(_goes_on, length=length)
-    state = jax.lax.while_loop(goes_on, body, (hypotheses, cache, index))
-    old_length = length
-  return _finish(state[0], config)
-
-
-def _goes_on(state: tuple[_Hypotheses, Cache, Array], length: int) -> Array:
-  hypotheses, _, index = state
-  return (index < length) & ~jnp.all(hypotheses.done)
-
-
-def _grow(cache: Cache, more: int, axis: int) -> Cache:
-  """Makes room for `more` positions on an axis of what was cached."""
-
-  def visit(path: tuple[Any, ...], leaf: Array) -> Array:
-    if not more or not _name(path).startswith("cached_"):
-      return leaf
-    widths = [(0, 0)] * leaf.ndim
-    widths[axis] = (0, more)
-    return jnp.pad(leaf, widths)
-
-  return jax.tree_util.tree_map_with_path(visit, cache)
-
-
-def _name(path: tuple[Any, ...]) -> str:
-  """Last part of a path."""
-  return str(getattr(path[-1], "key", "")) if path else ""
+    cache = decoding_cache.add_positions(cache, cache_batch_axis, length - room)
+    state = jax.lax.while_loop(
+      functools.partial(goes_on, length=length),
+      body,
+      (hypotheses, cache, index),
+    )
+    room = length
+  return state[0]
 
 
 def _start(batch: Size, config: DecodeConfig) -> _Hypotheses:
@@ -360,40 +349,3 @@ def _reorder(tree: Any, parents: Array) -> Any:
     return jnp.take_along_axis(x, index, axis=1)
 
   return jax.tree.map(take, tree)
-
-
-def _map_rows(
-  function: Callable[[Array], Array],
-  cache: Cache,
-  axis: int,
-  num_rows: int,
-  skip_prefix: str | None = None,
-) -> Cache:
-  """Maps the cache leaves that have a row per hypothesis.
-
-  Where a row has several entries on the axis, `function` is given an axis of
-  rows followed by one of their entries.
-  """
-
-  def by_rows(leaf: Array) -> Array:
-    front, back = leaf.shape[:axis], leaf.shape[axis + 1 :]
-    rows = function(leaf.reshape(*front, num_rows, -1, *back))
-    return rows.reshape(*front, -1, *back)
-
-  def visit(path: tuple[Any, ...], leaf: Array) -> Array:
-    skipped = skip_prefix is not None and _name(path).startswith(skip_prefix)
-    return leaf if leaf.ndim <= axis or skipped else by_rows(leaf)
-
-  return jax.tree_util.tree_map_with_path(visit, cache)
-
-
-def _reorder_cache(cache: Cache, parents: Array, axis: int) -> Cache:
-  batch, num_decodes = parents.shape
-  rows = (jnp.arange(batch)[:, None] * num_decodes + parents).reshape(-1)
-  return _map_rows(
-    lambda x: jnp.take(x, rows, axis=axis),
-    cache,
-    axis,
-    batch * num_decodes,
-    skip_prefix="cross_",
-  )

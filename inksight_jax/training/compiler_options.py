@@ -29,10 +29,12 @@ def for_platform(platform: str) -> dict[str, str]:
 @functools.cache
 def _known() -> bool:
   """Whether this XLA has the options; it may drop what is experimental."""
-  here = jax.sharding.SingleDeviceSharding(jax.devices("cpu")[0])
-  number = jax.ShapeDtypeStruct((), jnp.float32, sharding=here)
+  # A mesh of its own: the one in use may be of other processes too.
+  device = jax.local_devices(backend="cpu")[:1]
+  number = jax.ShapeDtypeStruct((), jnp.float32)
   try:
-    jax.jit(jnp.negative).lower(number).compile(_ON_CPUS)
+    with jax.set_mesh(jax.make_mesh((1,), ("device",), devices=device)):
+      jax.jit(jnp.negative).lower(number).compile(_ON_CPUS)
   except jax.errors.JaxRuntimeError as error:
     _LOGGER.info("Compiling without %s: %s", ", ".join(_ON_CPUS), error)
     return False

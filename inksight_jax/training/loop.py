@@ -11,8 +11,8 @@ from flax.linen import partitioning
 from jax.sharding import Mesh
 
 from inksight_jax.training import (
-  compiler_options,
   checkpoints,
+  compiler_options,
   initial_weights,
   prefetch,
   writers,

@@ -221,32 +221,6 @@ def test_transform_sees_the_past_and_forbids_tokens():
   assert (tokens != EOS).all()
 
 
-@pytest.mark.parametrize("axis", [0, 1])
-def test_beams_reorder_all_of_the_cache_but_what_they_share(axis):
-  rows = jnp.arange(6) if axis == 0 else jnp.arange(12).reshape(2, 6)
-  cache = {
-    "layers": {"cached_key": rows, "cross_key": rows},
-    "cache_index": jnp.int32(3),
-  }
-  # Two examples of three beams: rows 0 to 2 and 3 to 5.
-  parents = jnp.array([[2, 0, 0], [1, 1, 2]])
-  got = decoding._reorder_cache(cache, parents, axis)
-  want = np.take(np.asarray(rows), [2, 0, 0, 4, 4, 5], axis=axis)
-  np.testing.assert_array_equal(got["layers"]["cached_key"], want)
-  np.testing.assert_array_equal(got["layers"]["cross_key"], rows)
-  assert got["cache_index"] == 3
-
-
-def test_beams_reorder_all_heads_of_a_row():
-  # Rows 0 to 5, two heads each: entry 10 * row + head.
-  heads = (10 * np.arange(6)[:, None] + np.arange(2)).reshape(-1)
-  parents = jnp.array([[2, 0, 0], [1, 1, 2]])
-  cache = {"cached_key": jnp.asarray(heads)[:, None]}
-  got = decoding._reorder_cache(cache, parents, 0)["cached_key"]
-  want = [20, 21, 0, 1, 0, 1, 40, 41, 40, 41, 50, 51]
-  np.testing.assert_array_equal(got[:, 0], want)
-
-
 @pytest.mark.parametrize(
   ("fields", "message"),
   [

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 from inksight_jax.training import compiler_options, loop
-from inksight_jax.training.mesh import replicated
+from inksight_jax.training import mesh as mesh_lib
 from inksight_jax.training.state import TrainState
 
 
@@ -37,9 +37,17 @@ def test_a_step_for_cpus_is_compiled_without_ynn(one_device_mesh):
     params=flax.core.unfreeze({"kernel": kernel}),
     opt_state=(),
   )
-  if "__ynn_fusion" not in jax.jit(convolve).lower(state, batch).compile().as_text():
+  if (
+    "__ynn_fusion"
+    not in jax.jit(convolve).lower(state, batch).compile().as_text()
+  ):
     pytest.skip("This XLA has no YNN.")
-  shardings = jax.tree.map(lambda _: replicated(one_device_mesh), state)
+  shardings = jax.tree.map(
+    lambda _: mesh_lib.replicated(one_device_mesh), state
+  )
+  # Training compiles where its mesh is in use.
+  with jax.set_mesh(mesh_lib.make_mesh()):
+    compiler_options.for_platform("cpu")
   compiled = loop.compile_step(convolve, state, shardings, batch)
   assert "convolution" in compiled.as_text()
   assert "__ynn_fusion" not in compiled.as_text()
