@@ -24,13 +24,13 @@ import dataclasses
 import gc
 import json
 import pathlib
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import workers
 
 VOCAB = 88
 
@@ -109,7 +109,7 @@ def parse_arguments() -> argparse.Namespace:
   parser.add_argument("--json", action="store_true")
   # What the processes that are measured are started with.
   parser.add_argument(
-    "--worker", choices=sorted(WORKERS), help=argparse.SUPPRESS
+    "--worker", choices=sorted(MODELS), help=argparse.SUPPRESS
   )
   return parser.parse_args()
 
@@ -187,9 +187,10 @@ def theirs(size: Size, batch: dict[str, np.ndarray]) -> tuple[Step, int]:
   return trainer.step, trainer.parameters
 
 
-WORKERS: dict[
-  str, Callable[[Size, dict[str, np.ndarray]], tuple[Step, int]]
-] = {"JAX": ours, "PyTorch": theirs}
+MODELS: dict[str, Callable[[Size, dict[str, np.ndarray]], tuple[Step, int]]] = {
+  "JAX": ours,
+  "PyTorch": theirs,
+}
 
 
 def _memory_mib(field: str) -> float:
@@ -208,83 +209,52 @@ def _resting_mib() -> float:
   return _memory_mib("VmRSS")
 
 
-def work(args: argparse.Namespace) -> None:
-  """Takes as many steps as each line of the input says; answers with JSON."""
-  # Libraries print too; the answers keep the output for themselves.
-  answers, sys.stdout = sys.stdout, sys.stderr
+def answers(
+  args: argparse.Namespace,
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
+  """Of a worker: takes as many steps as a question says, in some seconds."""
   batch = random_batch(args)
-  step, parameters = WORKERS[args.worker](SIZES[args.size], batch)
+  step, parameters = MODELS[args.worker](SIZES[args.size], batch)
   resting = 0.0
-  for line in sys.stdin:
+
+  def answer(question: dict[str, Any]) -> dict[str, Any]:
+    nonlocal resting
     start = time.perf_counter()
-    losses = [step(batch) for _ in range(int(line))]
-    answer = {
+    losses = [step(batch) for _ in range(question["steps"])]
+    found = {
       "seconds": time.perf_counter() - start,
       "loss": losses[-1],
       "parameters": parameters,
       "peak_mib": _memory_mib("VmHWM"),
       "resting_mib": resting,
     }
-    print(json.dumps(answer), file=answers, flush=True)
-    # The first line is the first step, which allocates the optimiser's state.
+    # The first step of all allocates the optimiser's state.
     resting = resting or _resting_mib()
+    return found
 
-
-class Worker:
-  """A process with one of the models."""
-
-  def __init__(self, name: str, python: str) -> None:
-    """Starts it with this program's own arguments."""
-    self.name = name
-    self._process = subprocess.Popen(
-      [python, __file__, *sys.argv[1:], f"--worker={name}"],
-      stdin=subprocess.PIPE,
-      stdout=subprocess.PIPE,
-      text=True,
-    )
-
-  def ask(self, steps: int) -> dict[str, Any]:
-    """Takes some steps; see `work`.
-
-    Raises:
-      RuntimeError: the process has died; it said why on standard error.
-    """
-    process = self._process
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(f"{steps}\n")
-    process.stdin.flush()
-    line = process.stdout.readline()
-    if not line:
-      raise RuntimeError(f"The process of {self.name} has died.")
-    return json.loads(line)
-
-  def close(self) -> None:
-    """Ends the process."""
-    assert self._process.stdin is not None
-    self._process.stdin.close()
-    self._process.wait()
+  return answer
 
 
 def measure(
-  workers: list[Worker], args: argparse.Namespace
+  models: dict[str, workers.Worker], args: argparse.Namespace
 ) -> list[dict[str, Any]]:
   """A row of numbers for each model."""
-  first = {worker.name: worker.ask(1)["seconds"] for worker in workers}
-  answers: dict[str, list[dict[str, Any]]] = {w.name: [] for w in workers}
+  first = {name: model.ask({"steps": 1}) for name, model in models.items()}
+  found: dict[str, list[dict[str, Any]]] = {name: [] for name in models}
   for _ in range(args.rounds):
-    for worker in workers:
-      answers[worker.name].append(worker.ask(args.steps))
+    for name, model in models.items():
+      found[name].append(model.ask({"steps": args.steps}))
   rows = []
-  for name, found in answers.items():
-    seconds = [answer["seconds"] / args.steps for answer in found]
-    last = found[-1]
+  for name, rounds in found.items():
+    seconds = [answer["seconds"] / args.steps for answer in rounds]
+    last = rounds[-1]
     rows.append(
       {
         "model": name,
         "parameters": last["parameters"],
-        "pages_per_second": args.batch_size / float(np.median(seconds)),
+        "pages_per_second": args.batch_size / workers.median(seconds),
         "most_pages_per_second": args.batch_size / min(seconds),
-        "first_step_seconds": first[name],
+        "first_step_seconds": first[name]["seconds"],
         "peak_mib": last["peak_mib"],
         "step_mib": last["peak_mib"] - last["resting_mib"],
         "loss": last["loss"],
@@ -297,14 +267,19 @@ def main() -> None:
   """Measures and prints."""
   args = parse_arguments()
   if args.worker:
-    work(args)
+    workers.serve(lambda: answers(args))
     return
-  workers = [Worker("JAX", sys.executable)]
-  if args.torch_python:
-    workers.append(Worker("PyTorch", args.torch_python))
-  rows = measure(workers, args)
-  for worker in workers:
-    worker.close()
+  pythons = {"JAX": sys.executable, "PyTorch": args.torch_python}
+  models = {
+    name: workers.Worker(
+      name, [python, __file__, *sys.argv[1:], f"--worker={name}"]
+    )
+    for name, python in pythons.items()
+    if python
+  }
+  rows = measure(models, args)
+  for model in models.values():
+    model.close()
   settings = {
     name: getattr(args, name)
     for name in ("size", "height", "width", "tokens", "batch_size", "rounds")
