@@ -11,10 +11,10 @@ _LOGGER = logging.getLogger(__name__)
 # XLA's YNN library takes the gradients of convolution kernels two to five times
 # as long as Eigen does, and many convolutions twice as long: docs/results.md,
 # "A training step beside PyTorch".
-_ON_CPUS = {"xla_cpu_experimental_ynn_fusion_type": ""}
+_ON_CPUS: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
-def for_platform(platform: str) -> dict[str, str]:
+def for_platform(platform: str) -> dict[str, str | bool]:
   """Options for `jax.jit(compiler_options=...)` and `Lowered.compile`.
 
   Args:
