@@ -141,6 +141,7 @@ def _read(
     model=recipe.resolve("MODEL"),
     optimizer=recipe.resolve("OPTIMIZER"),
     rules=recipe.resolve("LOGICAL_AXIS_RULES"),
+    rng_impl=recipe.resolve("RNG_IMPL"),
     **sizes,
   )
   data, fsdp, model = mesh_lib.mesh_sizes(

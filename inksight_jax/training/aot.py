@@ -62,8 +62,13 @@ def make(
     mesh,
     job.rules,
   )
+  platform = mesh.devices.flat[0].platform
   train_step = step_lib.make_train_step(
-    job.model, job.optimizer, seed=0, microbatches=layout.microbatches
+    job.model,
+    job.optimizer,
+    seed=0,
+    microbatches=layout.microbatches,
+    rng_impl=job.rng_impl or state_lib.hardware_rng_impl(platform),
   )
   sizes = {
     "parameters": _shard_bytes(shapes.params, shardings.params),

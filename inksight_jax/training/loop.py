@@ -41,6 +41,7 @@ def fit(
   logical_axis_rules: mesh_lib.LogicalAxisRules = mesh_lib.LOGICAL_AXIS_RULES,
   seed: int = 0,
   microbatches: int = 1,
+  rng_impl: str | None = None,
   load: Sequence[initial_weights.InitialWeights] = (),
   checkpointer: checkpoints.Checkpointer | None = None,
   checkpoint_every: int = 0,
@@ -66,6 +67,7 @@ def fit(
     logical_axis_rules: how logical axes fall on the mesh.
     seed: of initial parameters and dropout.
     microbatches: see `step.make_train_step`.
+    rng_impl: generator of dropout; None for the hardware's, where it has one.
     load: weights to start from instead of random ones, later ones winning;
       not read when a checkpoint is resumed.
     checkpointer: where to save to and resume from; None for neither.
@@ -116,8 +118,10 @@ def fit(
           state = _begin(model, optimizer, plan, seed, load)
       if start >= train_steps:
         return state
+      platform = mesh.devices.flat[0].platform
+      rng_impl = rng_impl or state_lib.hardware_rng_impl(platform)
       train_step = step_lib.make_train_step(
-        model, optimizer, seed, microbatches
+        model, optimizer, seed, microbatches, rng_impl
       )
       programs = _Programs(train_step, plan, clock)
       for step in range(start + 1, train_steps + 1):

@@ -27,6 +27,7 @@ class Job:
     input_length: tokens of a prompt; 0 where there is none.
     target_length: tokens of a target.
     rules: logical axis rules.
+    rng_impl: generator of dropout; None for the hardware's.
   """
 
   model: Any
@@ -37,6 +38,7 @@ class Job:
   input_length: int
   target_length: int
   rules: mesh_lib.LogicalAxisRules = mesh_lib.LOGICAL_AXIS_RULES
+  rng_impl: str | None = None
 
   def batch(self, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
     """The abstract training batch, its rows spread over the mesh.

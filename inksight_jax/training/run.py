@@ -46,6 +46,7 @@ def train(
   mesh: Mesh | None = None,
   logical_axis_rules: mesh_lib.LogicalAxisRules = mesh_lib.LOGICAL_AXIS_RULES,
   microbatches: int = 1,
+  rng_impl: str | None = None,
   checkpoint_every: int = 1000,
   keep: int | None = 3,
   save_timeout: float = 300.0,
@@ -70,7 +71,8 @@ def train(
   Args:
     model_dir: gets config.gin, vocabulary, checkpoints and curves.
     model, batches, train_steps, seed: see `loop.fit`.
-    mesh, logical_axis_rules, microbatches, log_every: see `loop.fit`.
+    mesh, logical_axis_rules, microbatches: see `loop.fit`.
+    rng_impl, log_every: see `loop.fit`.
     optimizer: the model's own `optimizer_def` by default.
     tasks: what the batches are; its `vocabulary` is saved.
     eval_batches: held-out batches, or several by name.
@@ -129,6 +131,7 @@ def train(
     return loop.fit(
       model, optimizer, batches, train_steps, mesh=mesh, seed=seed,
       logical_axis_rules=logical_axis_rules, microbatches=microbatches,
+      rng_impl=rng_impl,
       load=initial_weights.as_sequence(load, tasks and tasks.vocabulary),
       checkpointer=saver, checkpoint_every=checkpoint_every, hooks=scheduled,
       writer=out, log_every=log_every, model_dir=model_dir,

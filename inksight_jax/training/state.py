@@ -30,10 +30,31 @@ class TrainState(struct.PyTreeNode):
   opt_state: Any
 
 
-def split_seed(seed: int) -> tuple[jax.Array, jax.Array]:
-  """Keys of (initial parameters, training), as T5X derives them."""
-  init_key, train_key = jax.random.split(jax.random.PRNGKey(seed))
+def split_seed(
+  seed: int, rng_impl: str | None = None
+) -> tuple[jax.Array, jax.Array]:
+  """Keys of (initial parameters, training), as T5X derives them.
+
+  Args:
+    seed: seed of the run.
+    rng_impl: generator of `jax.random.key`; None for JAX's default.
+  """
+  key = jax.random.key(seed, impl=rng_impl)
+  init_key, train_key = jax.random.split(key)
   return init_key, train_key
+
+
+def hardware_rng_impl(platform: str) -> str | None:
+  """Generator for dropout on a kind of device; None for JAX's default.
+
+  TPUs draw bits themselves: that takes next to nothing of a step, and JAX's
+  default is a long program to compile. But the bits depend on how arrays are
+  split over devices. T5X does the same.
+
+  Args:
+    platform: of the devices, as `jax.Device.platform`.
+  """
+  return "unsafe_rbg" if platform == "tpu" else None
 
 
 def abstract_state(

@@ -23,6 +23,7 @@ def make_train_step(
   optimizer: optax.GradientTransformation,
   seed: int,
   microbatches: int = 1,
+  rng_impl: str | None = None,
 ) -> StepFunction:
   """Builds the train step of a model.
 
@@ -32,6 +33,7 @@ def make_train_step(
     seed: seed of the run; dropout at step s uses fold_in(key(seed), s).
     microbatches: parts the batch is cut into; gradients are summed in float32,
       so the update is that of the whole batch at a fraction of its memory.
+    rng_impl: generator of dropout; see `state.split_seed`.
 
   Returns:
     (state, batch) -> (next state, clu metrics, float32[2] of the loss and the
@@ -43,7 +45,7 @@ def make_train_step(
   def train_step(
     state: state_lib.TrainState, batch: Batch
   ) -> tuple[state_lib.TrainState, dict[str, Any], jax.Array]:
-    _, train_key = state_lib.split_seed(seed)
+    _, train_key = state_lib.split_seed(seed, rng_impl)
     dropout_key = jax.random.fold_in(train_key, state.step)
     if microbatches == 1:
       (loss, metrics), grads = jax.value_and_grad(model.loss_fn, has_aux=True)(

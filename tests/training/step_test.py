@@ -84,6 +84,31 @@ def test_frozen_vit_keeps_its_bits_and_all_else_learns(
     assert same == (path[0] == "image_encoder"), path
 
 
+@pytest.mark.parametrize("microbatches", [1, 2])
+def test_the_hardwares_generator_drops_anew_at_each_step(
+  tiny_inksight, ink_batch, microbatches
+):
+  model = tiny_inksight(dropout_rate=0.5, scan_layers=True)
+  start, _, _, (loss, _) = one_step(model, ink_batch, microbatches)
+  train_step = jax.jit(
+    step.make_train_step(
+      model, optax.sgd(1.0), 1, microbatches, state.hardware_rng_impl("tpu")
+    )
+  )
+
+  def loss_at(number):
+    now = start.replace(step=np.int32(number))
+    return float(train_step(now, ink_batch)[2][0])
+
+  losses = [loss_at(number) for number in range(6)]
+  assert loss_at(0) == losses[0]
+  assert len(set(losses)) == 6
+  # Other bits than those of JAX's default, which all platforms but TPUs have.
+  assert losses[0] != float(loss)
+  assert state.hardware_rng_impl("cpu") is None
+  assert "rng_bit_generator" in train_step.lower(start, ink_batch).as_text()
+
+
 def test_batches_that_cannot_be_cut_are_refused(toy_model, toy_batches):
   batch = next(toy_batches().batches())
   with pytest.raises(ValueError, match="8 examples cannot be cut into 3"):
