@@ -188,12 +188,12 @@ class GroupNorm(nn.Module):
     else:
       counted = mask.reshape(batch, 1, -1).astype(jnp.float32)
       average = counted / jnp.sum(counted, axis=-1, keepdims=True)
-    mean = self._by_group(jnp.matmul(average, x)[:, 0])
-    square = self._by_group(jnp.matmul(average, jnp.square(x))[:, 0])
+    mean = self._by_group(_sum_of_pixels(average, x))
+    square = self._by_group(_sum_of_pixels(average, jnp.square(x)))
     variance = jnp.maximum(square - jnp.square(mean), 0.0)
     factor = jax.lax.rsqrt(variance + self.epsilon) * scale[None, :]
     offset = bias[None, :] - mean * factor
-    x = x * factor[:, None, :] + offset[:, None, :]
+    x = _scale_and_shift(x, factor, offset)
     return x.reshape(inputs.shape).astype(self.dtype)
 
   def _by_group(
@@ -203,6 +203,45 @@ class GroupNorm(nn.Module):
     groups = moments.reshape(moments.shape[0], -1, self.group_size)
     means = jnp.mean(groups, axis=-1, keepdims=True)
     return jnp.broadcast_to(means, groups.shape).reshape(moments.shape)
+
+
+def _sum_of_pixels(
+  weights: Float[Array, "batch 1 pixels"],
+  x: Float[Array, "batch pixels channels"],
+) -> Float[Array, "batch channels"]:
+  """Weighted sums as products, in float32 on accelerators as well."""
+  return jnp.matmul(weights, x, precision=jax.lax.Precision.HIGHEST)[:, 0]
+
+
+@jax.custom_vjp
+def _scale_and_shift(
+  x: Float[Array, "batch pixels channels"],
+  factor: Float[Array, "batch channels"],
+  offset: Float[Array, "batch channels"],
+) -> Float[Array, "batch pixels channels"]:
+  """x * factor + offset; its gradients are products, for the same reason."""
+  return x * factor[:, None, :] + offset[:, None, :]
+
+
+def _scale_and_shift_forward(
+  x: Array, factor: Array, offset: Array
+) -> tuple[Array, tuple[Array, Array]]:
+  return _scale_and_shift(x, factor, offset), (x, factor)
+
+
+def _scale_and_shift_backward(
+  residuals: tuple[Array, Array], gradient: Array
+) -> tuple[Array, Array, Array]:
+  x, factor = residuals
+  ones = jnp.ones((x.shape[0], 1, x.shape[1]), x.dtype)
+  return (
+    gradient * factor[:, None, :],
+    _sum_of_pixels(ones, gradient * x),
+    _sum_of_pixels(ones, gradient),
+  )
+
+
+_scale_and_shift.defvjp(_scale_and_shift_forward, _scale_and_shift_backward)
 
 
 STEMS: dict[str, Callable[..., nn.Module]] = {

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from inksight_jax.networks import stems, vit
 
@@ -20,6 +21,35 @@ def test_group_norm_is_its_definition():
       part = (part - part.mean()) / np.sqrt(part.var() + 1e-6)
       expected = part * params["scale"][group] + params["bias"][group]
       np.testing.assert_allclose(y[row, ..., group], expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_of_group_norm_are_those_of_flax(masked: bool):
+  rng = np.random.default_rng(1)
+  shape = (2, 5, 7, 16)
+  x = jnp.asarray(rng.normal(1.0, 2.0, shape), jnp.float32)
+  inside = jnp.zeros(shape[:3], bool).at[:, :4, :6].set(True)
+  everywhere = jnp.broadcast_to(inside[..., None], shape)
+  # Nobody looks at what the norm gives outside of the mask.
+  weights = jnp.asarray(rng.normal(size=shape), jnp.float32)
+  weights = jnp.where(everywhere, weights, 0.0) if masked else weights
+  params = {
+    "scale": jnp.asarray(rng.normal(1.0, 0.3, 16), jnp.float32),
+    "bias": jnp.asarray(rng.normal(size=16), jnp.float32),
+  }
+
+  def gradients(norm: nn.Module, mask: jax.Array) -> tuple[dict, jax.Array]:
+    def loss(params: dict, x: jax.Array) -> jax.Array:
+      y = norm.apply({"params": params}, x, mask=mask if masked else None)
+      return jnp.sum(y * weights)
+
+    return jax.jit(jax.grad(loss, argnums=(0, 1)))(params, x)
+
+  ours = gradients(stems.GroupNorm(dtype="float32"), inside)
+  flax = gradients(nn.GroupNorm(num_groups=2), everywhere)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), ours, flax
+  )
 
 
 @pytest.mark.parametrize("stem", ["patch", "conv", "deep_conv"])
