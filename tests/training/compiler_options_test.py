@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from inksight_jax.training import compiler_options, loop
+from inksight_jax.training import compiler_options, hooks, loop, writers
 from inksight_jax.training import mesh as mesh_lib
 from inksight_jax.training.state import TrainState
 
@@ -61,3 +61,20 @@ def test_other_devices_have_no_options():
 def test_an_xla_that_knows_no_such_option_is_left_alone(monkeypatch):
   monkeypatch.setattr(compiler_options, "_ON_CPUS", {"no_such_option": "1"})
   assert compiler_options.for_platform("cpu") == {}
+
+
+def test_evaluations_are_compiled_with_the_options_too(
+  monkeypatch, toy_model, toy_batches, one_device_mesh
+):
+  monkeypatch.setattr(
+    compiler_options, "for_platform", lambda platform: {"no_such_option": "1"}
+  )
+  model, source = toy_model(), toy_batches()
+  hook = hooks.evaluate_loss(
+    model, source, one_device_mesh, mesh_lib.LOGICAL_AXIS_RULES
+  )
+  shapes = {name: x.shape for name, x in next(source.batches()).items()}
+  params = model.get_initial_variables(jax.random.key(0), shapes)["params"]
+  state = TrainState(step=0, params=params, opt_state=())
+  with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
+    hook(hooks.Moment(1, state, writers.Writers(), True))
