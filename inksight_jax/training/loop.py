@@ -1,7 +1,7 @@
 """The one training loop."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -50,6 +50,7 @@ def fit(
   log_every: int = 100,
   model_dir: str | None = None,
   early_stopping: early_stopping_lib.EarlyStopping | None = None,
+  on_start: Callable[[], None] | None = None,
 ) -> state_lib.TrainState:
   """Trains a model.
 
@@ -78,6 +79,7 @@ def fit(
     model_dir: where a batch that breaks the loss is saved, and the time spent.
     early_stopping: saves the steps that are best so far instead of every so
       many, stops, and leaves the best as the last checkpoint.
+    on_start: called once the state is there: what is resumed or loaded fits.
 
   Returns:
     The last state.
@@ -116,6 +118,8 @@ def fit(
           state = _resume(checkpointer, plan, seed)
         else:
           state = _begin(model, optimizer, plan, seed, load)
+      if on_start is not None:
+        on_start()
       if start >= train_steps:
         return state
       platform = mesh.devices.flat[0].platform

@@ -112,7 +112,7 @@ def train(
     hook = hooks.report_scores(model, score_fn)
     scheduled.append(hooks.every(eval_every, hook, name="the scores"))
   scheduled += _pictures(model, picture_fn, picture_every, eval_every)
-  _open_model_dir(model_dir, tasks, resume, overwrite)
+  _open_model_dir(model_dir, resume, overwrite)
   saver = checkpoints.Checkpointer(model_dir, keep, save_timeout, best_metric)
   start = saver.latest_step() or 0
   stopping = _early_stopping(
@@ -136,6 +136,8 @@ def train(
       checkpointer=saver, checkpoint_every=checkpoint_every, hooks=scheduled,
       writer=out, log_every=log_every, model_dir=model_dir,
       early_stopping=stopping,
+      # Not before: a run that cannot be resumed must keep its description.
+      on_start=functools.partial(_describe, model_dir, tasks),
     )  # fmt: skip
 
 
@@ -208,10 +210,8 @@ def _pictures(
   return [hooks.every(steps, hook, name="the pictures")]
 
 
-def _open_model_dir(
-  model_dir: str, tasks: Any, resume: bool, overwrite: bool
-) -> None:
-  """Makes the directory and writes what describes the model."""
+def _open_model_dir(model_dir: str, resume: bool, overwrite: bool) -> None:
+  """Makes the directory, emptied of another run if that is wanted."""
   folder = os.path.join(model_dir, checkpoints.FOLDER)
   curve = os.path.join(model_dir, writers.CURVE_FILE)
   if resume and overwrite:
@@ -232,13 +232,19 @@ def _open_model_dir(
         if os.path.exists(path):
           os.remove(path)
     os.makedirs(model_dir, exist_ok=True)
+  _wait_for_all("opened")
+
+
+def _describe(model_dir: str, tasks: Any) -> None:
+  """Writes what describes the model."""
+  if jax.process_index() == 0:
     config = os.path.join(model_dir, CONFIG_FILE)
     with open(f"{config}.partial", "w", encoding="utf-8") as file:
       file.write(gin.config_str())
     os.replace(f"{config}.partial", config)
     if tasks is not None:
       tasks.vocabulary.save(model_dir)
-  _wait_for_all("opened")
+  _wait_for_all("described")
 
 
 def _wait_for_all(name: str) -> None:

@@ -4,6 +4,7 @@ import os
 import gin
 import jax
 import numpy as np
+import optax
 import pytest
 
 from inksight_jax.training import checkpoints, optimizers, run, writers
@@ -104,6 +105,21 @@ def test_overwrite_starts_again_and_load_starts_from_parameters(
   # A checkpoint of the run itself comes first; nothing is left to train.
   assert int(loaded.step) == 4
   jax.tree.map(np.testing.assert_array_equal, loaded.params, params)
+
+
+def test_a_run_that_cannot_be_resumed_keeps_its_description(train, tmp_path):
+  train(2, tasks=Tasks())
+  described = (tmp_path / "run" / "config.gin").read_bytes()
+  gin.parse_config("TRAIN_STEPS = 3")
+  try:
+    with pytest.raises(ValueError, match="does not fit"):
+      train(3, resume=True, optimizer=optax.sgd(1.0))
+    assert (tmp_path / "run" / "config.gin").read_bytes() == described
+    train(3, resume=True)
+  finally:
+    gin.clear_config()
+  config = (tmp_path / "run" / "config.gin").read_text()
+  assert "TRAIN_STEPS = 3" in config
 
 
 def test_load_is_the_starting_point_of_a_new_run(
