@@ -50,6 +50,8 @@ spec.InkSightTasks:
 
 @pytest.fixture
 def spec():
+  # Whoever parsed a recipe before, in this process, left it there.
+  gin.clear_config()
   gin.parse_config(MIXTURE)
   yield gin.get_configurable(InkSightTasks)()
   gin.clear_config()
