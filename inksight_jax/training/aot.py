@@ -68,7 +68,7 @@ def make(
     job.optimizer,
     seed=0,
     microbatches=layout.microbatches,
-    rng_impl=job.rng_impl or state_lib.hardware_rng_impl(platform),
+    rng_impl=state_lib.rng_impl_for(platform, job.rng_impl),
   )
   sizes = {
     "parameters": _shard_bytes(shapes.params, shardings.params),

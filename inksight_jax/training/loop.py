@@ -123,7 +123,7 @@ def fit(
       if start >= train_steps:
         return state
       platform = mesh.devices.flat[0].platform
-      rng_impl = rng_impl or state_lib.hardware_rng_impl(platform)
+      rng_impl = state_lib.rng_impl_for(platform, rng_impl)
       train_step = step_lib.make_train_step(
         model, optimizer, seed, microbatches, rng_impl
       )

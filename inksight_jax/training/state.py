@@ -44,17 +44,18 @@ def split_seed(
   return init_key, train_key
 
 
-def hardware_rng_impl(platform: str) -> str | None:
-  """Generator for dropout on a kind of device; None for JAX's default.
+def rng_impl_for(platform: str, chosen: str | None = None) -> str | None:
+  """Generator of dropout on a kind of device; None for JAX's default.
 
-  TPUs draw bits themselves: that takes next to nothing of a step, and JAX's
-  default is a long program to compile. But the bits depend on how arrays are
-  split over devices. T5X does the same.
+  TPUs draw bits themselves: JAX's default is a longer program to compile. But
+  the bits depend on how arrays are split over devices. T5X does the same for
+  runs without a seed, or with USE_HARDWARE_RNG.
 
   Args:
     platform: of the devices, as `jax.Device.platform`.
+    chosen: what to take wherever it runs, as `jax.random.key` names it.
   """
-  return "unsafe_rbg" if platform == "tpu" else None
+  return chosen or ("unsafe_rbg" if platform == "tpu" else None)
 
 
 def abstract_state(

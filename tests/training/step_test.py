@@ -92,7 +92,7 @@ def test_the_hardwares_generator_drops_anew_at_each_step(
   start, _, _, (loss, _) = one_step(model, ink_batch, microbatches)
   train_step = jax.jit(
     step.make_train_step(
-      model, optax.sgd(1.0), 1, microbatches, state.hardware_rng_impl("tpu")
+      model, optax.sgd(1.0), 1, microbatches, state.rng_impl_for("tpu")
     )
   )
 
@@ -105,7 +105,8 @@ def test_the_hardwares_generator_drops_anew_at_each_step(
   assert len(set(losses)) == 6
   # Other bits than those of JAX's default, which all platforms but TPUs have.
   assert losses[0] != float(loss)
-  assert state.hardware_rng_impl("cpu") is None
+  assert state.rng_impl_for("cpu") is None
+  assert state.rng_impl_for("tpu", "threefry2x32") == "threefry2x32"
   assert "rng_bit_generator" in train_step.lower(start, ink_batch).as_text()
 
 
