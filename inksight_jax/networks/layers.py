@@ -77,12 +77,16 @@ def matmul(
 ) -> Float[Array, "*batch outputs"]:
   """Product over the last axis, accumulated and returned in `dtype`.
 
-  The leading axes are merged first: the kernel's gradient is then a plain
-  matrix product, which XLA's CPU compiler runs twice as fast as a contraction
-  over several axes.
+  In float32 the leading axes are merged first: the kernel's gradient is then a
+  plain matrix product, which XLA's CPU compiler runs twice as fast as a
+  contraction over several axes. In bfloat16, the accelerators' type, they stay:
+  lengths that are no multiple of a tile would be copied to be merged.
   """
+  is_row_kernel = isinstance(kernel, RowKernel)
+  if dtype == jnp.bfloat16 and not is_row_kernel:
+    return jnp.matmul(inputs, kernel, preferred_element_type=dtype)
   flat = inputs.reshape(-1, inputs.shape[-1])
-  if isinstance(kernel, RowKernel):
+  if is_row_kernel:
     flat = kernel.multiply(flat, dtype)
   else:
     flat = jnp.matmul(flat, kernel, preferred_element_type=dtype)

@@ -13,7 +13,7 @@ from flax import linen as nn
 from flax.typing import Initializer
 from jaxtyping import Array, Bool, Float, Int
 
-from inksight_jax.networks import attention, layers
+from inksight_jax.networks import attention, layers, relative_positions
 
 _EMBEDDING_INIT = nn.initializers.normal(stddev=1.0)
 _LOGITS_INIT = nn.initializers.variance_scaling(
@@ -255,7 +255,7 @@ class Encoder(nn.Module):
     """
     cfg = self.config
     length = embeddings.shape[1]
-    bias = attention.RelativePositionBias(
+    bias = relative_positions.RelativePositionBias(
       cfg.num_heads,
       bidirectional=True,
       num_buckets=cfg.relative_attention_num_buckets,
@@ -322,7 +322,7 @@ class Decoder(attention.CachedDecoder):
       num_new, encoded is not None, decode, max_decode_length
     )
     positions = jnp.arange(num_new) + first
-    bias = attention.RelativePositionBias(
+    bias = relative_positions.RelativePositionBias(
       cfg.num_heads,
       bidirectional=False,
       num_buckets=cfg.relative_attention_num_buckets,

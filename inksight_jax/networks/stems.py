@@ -54,8 +54,10 @@ class PatchStem(nn.Module):
     patches = patches.transpose(0, 1, 3, 2, 4, 5).reshape(
       batch, rows, columns, -1
     )
+    # Or XLA makes a convolution of it on TPUs, whose window is long to compile.
+    patches = jax.lax.optimization_barrier(patches.astype(self.dtype))
     embeddings = layers.matmul(
-      patches.astype(self.dtype),
+      patches,
       kernel.reshape(-1, self.features).astype(self.dtype),
       jnp.dtype(self.dtype),
     )

@@ -1,0 +1,132 @@
+"""Biases of attention by how far keys are from queries (Raffel et al. 2020)."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float, Int
+
+from inksight_jax.networks import layers
+
+
+def relative_position_bucket(
+  offsets: Int[Array, "*shape"],
+  *,
+  bidirectional: bool,
+  num_buckets: int,
+  max_distance: int,
+) -> Int[Array, "*shape"]:
+  """Buckets key-minus-query offsets: small ones singly, large ones by log.
+
+  Source: Raffel et al. (2020), section 2.1.
+
+  Args:
+    offsets: key position minus query position.
+    bidirectional: one half of the buckets for keys ahead, the other for keys
+      behind; otherwise all keys ahead share bucket 0.
+    num_buckets: number of buckets.
+    max_distance: distance from which all offsets share the last bucket.
+  """
+  first = jnp.zeros_like(offsets)
+  if bidirectional:
+    num_buckets //= 2
+    first = jnp.where(offsets > 0, num_buckets, 0)
+    distance = jnp.abs(offsets)
+  else:
+    distance = jnp.maximum(-offsets, 0)
+  num_exact = num_buckets // 2
+  # Distances below num_exact never use the logarithm; keep it finite there.
+  ratio = jnp.maximum(distance, num_exact).astype(jnp.float32) / num_exact
+  scale = (num_buckets - num_exact) / jnp.log(max_distance / num_exact)
+  logarithmic = num_exact + (jnp.log(ratio) * scale).astype(offsets.dtype)
+  logarithmic = jnp.minimum(logarithmic, num_buckets - 1)
+  return first + jnp.where(distance < num_exact, distance, logarithmic)
+
+
+class RelativePositionBias(nn.Module):
+  """Learned bias per head and offset bucket, shared by a stack's layers.
+
+  Attributes:
+    num_heads: number of heads.
+    bidirectional: whether queries look ahead.
+    num_buckets: number of buckets.
+    max_distance: distance of the last bucket.
+    one_hot: gathers by a product with one-hot buckets, as accelerators like
+      it, instead of by a shifted layout, as CPUs do; the same numbers.
+  """
+
+  num_heads: int
+  bidirectional: bool
+  num_buckets: int = 32
+  max_distance: int = 128
+  one_hot: bool = False
+
+  @nn.compact
+  def __call__(
+    self,
+    num_queries: int,
+    num_keys: int,
+    first_query: int | Int[Array, ""] = 0,
+  ) -> Float[Array, "1 heads queries keys"]:
+    """Bias, float32, of queries at `first_query` onwards to keys from 0."""
+    table = layers.param_with_axes(
+      "rel_embedding",
+      nn.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
+      (self.num_heads, self.num_buckets),
+      jnp.float32,
+      axes=("heads", "relpos_buckets"),
+    )
+    if self.one_hot:
+      return self._product(table, num_queries, num_keys, first_query)
+    num_offsets = num_queries + num_keys - 1
+    offsets = jnp.arange(num_offsets) - (num_queries - 1) - first_query
+    buckets = self._buckets(offsets)
+    # The bias depends on the offset alone. Gathering one value per offset and
+    # laying the row out shifted by one per query replaces a gather (and, in
+    # the backward pass, a scatter) of queries x keys values: rows one longer
+    # than the row read move the content one to the right from row to row.
+    row = jnp.pad(table[:, buckets], ((0, 0), (0, 1)))
+    rows = jnp.broadcast_to(
+      row[:, None, :], (self.num_heads, num_queries, num_offsets + 1)
+    ).reshape(self.num_heads, -1)[:, : num_queries * num_offsets]
+    shifted = rows.reshape(self.num_heads, num_queries, num_offsets)
+    return shifted[None, :, :, num_queries - 1 :]
+
+  def _product(
+    self,
+    table: Float[Array, "heads buckets"],
+    num_queries: int,
+    num_keys: int,
+    first_query: int | Int[Array, ""],
+  ) -> Float[Array, "1 heads queries keys"]:
+    """The bias as a product; forward and backward fuse into one pass each."""
+    queries = jnp.arange(num_queries) + first_query
+    offsets = jnp.arange(num_keys)[None, :] - queries[:, None]
+    # Three terms of each sum are not zero, and bfloat16 holds each of them:
+    # exact in the one pass that is the default on accelerators. Asking for
+    # float32 would take six.
+    parts = _bfloat16_parts(table)
+    ids = jnp.arange(parts.shape[1])[:, None, None] % self.num_buckets
+    one_hot = (self._buckets(offsets)[None] == ids).astype(parts.dtype)
+    return jnp.einsum("hb,bqk->hqk", parts, one_hot)[None]
+
+  def _buckets(self, offsets: Int[Array, "*shape"]) -> Int[Array, "*shape"]:
+    return relative_position_bucket(
+      offsets,
+      bidirectional=self.bidirectional,
+      num_buckets=self.num_buckets,
+      max_distance=self.max_distance,
+    )
+
+
+def _bfloat16_parts(
+  x: Float[Array, "rows columns"],
+) -> Float[Array, "rows 3*columns"]:
+  """Three float32 side by side for each in `x`, their sum, without other bits
+  than bfloat16 has; the gradient goes to the first."""
+  parts, rest = [], jax.lax.stop_gradient(x)
+  for _ in range(3):
+    # Unlike a conversion there and back, it is never optimised away.
+    parts.append(jax.lax.reduce_precision(rest, 8, 7))
+    rest = rest - parts[-1]
+  parts[0] = x - jax.lax.stop_gradient(x - parts[0])
+  return jnp.concatenate(parts, axis=1)
