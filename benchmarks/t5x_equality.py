@@ -21,6 +21,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from inksight_jax.training import compiler_options
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECIPE = "inksight_quickstart"
 # Losses are sums of some hundred float32 numbers, in another order, through
@@ -30,11 +32,17 @@ TOLERANCE = 1e-4
 
 def launch(arguments: Sequence[str], bindings: dict, devices: int) -> float:
   """Runs `python -m ...` from the root of the checkout; seconds it took."""
-  flags = f"--xla_force_host_platform_device_count={devices}"
+  # Our loop compiles with options of its own: T5X is given the same, or sums in
+  # another order part the curves after some eighty updates.
+  options = {
+    "xla_force_host_platform_device_count": devices,
+    **compiler_options.for_platform("cpu"),
+  }
+  flags = [f"--{name}={value}" for name, value in options.items()]
   environment = {
     **os.environ,
     "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip(),
+    "XLA_FLAGS": " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip(),
   }
   words = [f"--gin.{name}={value!r}" for name, value in bindings.items()]
   command = [sys.executable, "-m", *arguments, *words]
