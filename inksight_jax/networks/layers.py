@@ -31,6 +31,9 @@ REMAT_POLICIES: dict[str, Callable[..., Any] | None] = {
   ),
 }
 
+# Of bfloat16 in the memory of a TPU.
+_TILE_ROWS = 16
+
 DTYPES: dict[str, Any] = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -77,13 +80,16 @@ def matmul(
 ) -> Float[Array, "*batch outputs"]:
   """Product over the last axis, accumulated and returned in `dtype`.
 
-  In float32 the leading axes are merged first: the kernel's gradient is then a
-  plain matrix product, which XLA's CPU compiler runs twice as fast as a
-  contraction over several axes. In bfloat16, the accelerators' type, they stay:
-  lengths that are no multiple of a tile would be copied to be merged.
+  The leading axes are merged first: the kernel's gradient is then a plain
+  matrix product, which XLA's CPU compiler runs twice as fast as a contraction
+  over several axes, and its TPU compiler is done with sooner. But not in
+  bfloat16, the accelerators' type, where the last of them fills no whole tiles:
+  its rows would be copied to be merged.
   """
   is_row_kernel = isinstance(kernel, RowKernel)
-  if dtype == jnp.bfloat16 and not is_row_kernel:
+  rows = inputs.shape[-2] if inputs.ndim > 2 else 1
+  in_tiles = dtype != jnp.bfloat16 or rows == 1 or rows % _TILE_ROWS == 0
+  if not in_tiles and not is_row_kernel:
     return jnp.matmul(inputs, kernel, preferred_element_type=dtype)
   flat = inputs.reshape(-1, inputs.shape[-1])
   if is_row_kernel:

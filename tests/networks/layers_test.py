@@ -35,6 +35,31 @@ def test_dense_widens_its_output_only_where_asked():
   assert wide.apply(variables, x).dtype == jnp.float32
 
 
+@pytest.mark.parametrize(
+  ("dtype", "rows", "axes"),
+  [("float32", 5, 2), ("bfloat16", 5, 3), ("bfloat16", 32, 2)],
+)
+def test_products_merge_axes_where_no_tile_is_broken(
+  dtype: str, rows: int, axes: int
+):
+  x = _inputs(2, rows, 4).astype(dtype)
+  kernel = _inputs(4, 3).astype(dtype)
+
+  def product(x, kernel):
+    return layers.matmul(x, kernel, jnp.dtype(dtype))
+
+  want = np.tensordot(np.float32(x), np.float32(kernel), 1)
+  np.testing.assert_allclose(
+    np.float32(product(x, kernel)), want, rtol=2**-7, atol=1e-5
+  )
+  (dot,) = (
+    equation
+    for equation in jax.make_jaxpr(product)(x, kernel).eqns
+    if equation.primitive.name == "dot_general"
+  )
+  assert dot.invars[0].aval.ndim == axes
+
+
 def test_norms_equal_their_definitions():
   x = _inputs(2, 3, 8)
   rms = layers.RMSNorm()
