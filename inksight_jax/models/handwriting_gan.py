@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import core as flax_core
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from inksight_jax.models import losses
 from inksight_jax.models.sequence_to_sequence import (
@@ -108,7 +108,7 @@ class HandwritingGAN(SequenceToSequence):
     real = word_gan.to_grey(jnp.asarray(batch["encoder_input_image"]))
     tokens = jnp.asarray(batch["decoder_target_tokens"])
     rows = tokens.shape[0]
-    style = self._styles(params, style_key, real)
+    style = self._styles(params, style_key, real, tokens)
     read_key = jax.random.fold_in(other_key, 1)
     fake = self._apply(params, tokens, style, method="generate")
     fixed = jax.lax.stop_gradient(params)
@@ -151,7 +151,7 @@ class HandwritingGAN(SequenceToSequence):
       + 0.5 * self._penalty * _PENALTY_EVERY * penalty
       + reading
       + _distance(params)
-      + self._style_loss(params, real, fake, style)
+      + self._style_loss(params, real, fake, style, tokens)
     )
     right = jnp.sum(real_scores > 0) + jnp.sum(fake_scores < 0)
     metrics: Metrics = {
@@ -227,7 +227,7 @@ class HandwritingGAN(SequenceToSequence):
         "pictures; include gin/networks/word_styles.gin in its recipe."
       )
     styles = self._apply(params, pictures, method="encode_style")
-    return jnp.mean(styles, axis=0)
+    return image_blocks.normalize(jnp.mean(styles, axis=0))
 
   @property
   def imitates(self) -> bool:
@@ -239,14 +239,30 @@ class HandwritingGAN(SequenceToSequence):
     params: Params,
     key: PRNGKeyArray | Array,
     real: Float[Array, "batch height width 1"],
+    tokens: Int[Array, "batch targets"],
   ) -> Float[Array, "batch style"]:
-    """Random styles; where styles are encoded, those of half the pictures."""
+    """Random styles; where styles are encoded, those of half the pictures.
+
+    Of a picture the first half of the characters is shown.
+    """
     drawn = self.draw_styles(key, real.shape[0])
     if not self.imitates:
       return drawn
     half = real.shape[0] // 2
-    seen = self._apply(params, real[:half], method="encode_style")
+    shown, _ = self._parts(tokens[:half])
+    paper = self.module.config.paper
+    visible = image_blocks.keep(real[:half] - paper, shown) + paper
+    seen = self._apply(params, visible, method="encode_style")
     return jnp.concatenate([seen, drawn[half:]])
+
+  def _parts(
+    self, tokens: Int[Array, "batch targets"]
+  ) -> tuple[Bool[Array, "batch characters"], Bool[Array, "batch characters"]]:
+    """Places of a word's first characters, half of them, and of the others."""
+    written = tokens[:, : self.module.config.characters] > word_gan.EOS_ID
+    count = jnp.sum(written, axis=1, keepdims=True)
+    first = jnp.arange(written.shape[1])[None, :] < (count + 1) // 2
+    return written & first, written & ~first
 
   def _style_loss(
     self,
@@ -254,24 +270,31 @@ class HandwritingGAN(SequenceToSequence):
     real: Float[Array, "batch height width 1"],
     fake: Float[Array, "batch height width 1"],
     style: Float[Array, "batch style"],
+    tokens: Int[Array, "batch targets"],
   ) -> Float[Array, ""]:
     """What makes styles those of pictures, and pictures tell their style.
 
-    A word in its own style should come back as it was; the styles of generated
-    pictures are known (HiGAN, Gan & Wang 2021); encoded styles should be spread
-    as those that are drawn.
+    The characters of a word that were not shown should come back as they were:
+    a style that tells what is written is of no use there. The styles of
+    generated pictures are known, and both generator and encoder have to see to
+    it that they can be told (HiGAN, Gan & Wang 2021). Those of a batch should
+    lie around zero, as those that are drawn do, or all hands look alike.
     """
     if not self.imitates:
       return jnp.float32(0.0)
     half = real.shape[0] // 2
+    _, hidden = self._parts(tokens[:half])
     # Coarser by half: a pixel beside the right one is nearly right.
-    copied, wanted = (image_blocks.halve(x[:half]) for x in (fake, real))
-    likeness = jnp.mean(jnp.abs(copied - wanted))
-    pictures = jax.lax.stop_gradient(fake[half:])
-    found = self._apply(params, pictures, method="encode_style")
+    copied, wanted = (
+      image_blocks.halve(image_blocks.keep(x[:half], hidden))
+      for x in (fake, real)
+    )
+    share = jnp.mean(hidden.astype(jnp.float32)) + 1e-6
+    likeness = jnp.mean(jnp.abs(copied - wanted)) / share
+    found = self._apply(params, fake[half:], method="encode_style")
     known = jnp.mean(jnp.square(found - style[half:]))
-    spread = jnp.mean(jnp.square(style[:half]))
-    return self._imitation * likeness + known + 0.01 * spread
+    center = jnp.mean(jnp.square(jnp.mean(style[:half], axis=0)))
+    return self._imitation * likeness + known + center
 
   def _apply(self, params: Params, *args: Any, **kwargs: Any) -> Array:
     # Only with mutable collections does `apply` return a tuple.

@@ -180,9 +180,9 @@ def _unit(vector: Float[Array, " size"]) -> Float[Array, " size"]:
 
 
 def normalize(
-  x: Float[Array, "batch height width channels"],
-) -> Float[Array, "batch height width channels"]:
-  """Divides the channels of each pixel by their root mean square."""
+  x: Float[Array, "*batch channels"],
+) -> Float[Array, "*batch channels"]:
+  """Divides the channels, of a pixel say, by their root mean square."""
   square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
   return x * jax.lax.rsqrt(square + 1e-6)
 

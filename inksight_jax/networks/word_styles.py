@@ -14,6 +14,8 @@ class StyleEncoder(nn.Module):
   """Convolutions, then the mean over the columns that are written.
 
   So it sees slant, width, thickness and shapes, and not how long a word is.
+  Styles are as long as those that are drawn are on average, a root mean square
+  of 1: an encoder in doubt says less, and all hands would look like the mean.
 
   Attributes:
     widths: channels of the blocks; each but the last halves height and width.
@@ -42,6 +44,7 @@ class StyleEncoder(nn.Module):
     written = jnp.any(ink.reshape(batch, columns, -1) > _INK, axis=-1)
     weight = written.astype(x.dtype)[:, :, None]
     x = jnp.sum(x * weight, axis=1) / (jnp.sum(weight, axis=1) + 1e-6)
-    return layers.Dense(
+    x = layers.Dense(
       self.style_dim, ("embed", "style"), use_bias=True, name="style"
     )(x)
+    return image_blocks.normalize(x)

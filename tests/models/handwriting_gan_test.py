@@ -252,8 +252,10 @@ def test_the_average_follows_the_generator(params, batch, learn):
   assert np.isfinite(optax.tree.norm(second))
 
 
-def test_the_style_encoder_learns_likeness_and_known_styles(imitating, batch):
-  """Its gradient, without the two judges: of the sum written out here."""
+def test_styles_are_learned_by_likeness_and_where_they_are_known(
+  imitating, batch
+):
+  """Gradients without the two judges: of the sum written out here."""
   model, params = make_model((8, 8)), imitating
   real = word_gan.to_grey(jnp.asarray(batch["encoder_input_image"]))
   tokens = jnp.asarray(batch["decoder_target_tokens"])
@@ -262,36 +264,43 @@ def test_the_style_encoder_learns_likeness_and_known_styles(imitating, batch):
   def apply(params, *args, method):
     return model.module.apply({"params": params}, *args, method=method)
 
-  def loss(encoder):
-    own = dict(params, style_encoder=encoder)
-    style = model._styles(own, jax.random.key(5), real)
+  def loss(networks):
+    own = dict(params, **networks)
+    style = model._styles(own, jax.random.key(5), real, tokens)
     fake = apply(own, tokens, style, method="generate")
-    return model._style_loss(own, real, fake, style)
+    return model._style_loss(own, real, fake, style, tokens)
 
-  def expected(encoder):
-    own = dict(params, style_encoder=encoder)
-    seen = apply(own, real[:2], method="encode_style")
+  # Of three characters two are shown and one is copied; of one, one and none.
+  shown = np.array(real[:2])
+  shown[0, :, 16:] = shown[1, :, 8:] = 1.0
+  hidden = np.zeros((2, 8, 24, 1), np.float32)
+  hidden[0, :, 16:] = 1.0
+
+  def expected(networks):
+    own = dict(params, **networks)
+    seen = apply(own, jnp.asarray(shown), method="encode_style")
     copies = apply(own, tokens[:2], seen, method="generate")
-    others = apply(params, tokens[2:], drawn[2:], method="generate")
+    others = apply(own, tokens[2:], drawn[2:], method="generate")
     known = apply(own, others, method="encode_style")
-    means = [
-      x.reshape(2, 4, 2, 12, 2).mean(axis=(2, 4)) for x in (copies, real[:2])
-    ]
-    return (
-      4.0 * jnp.mean(jnp.abs(means[0] - means[1]))
-      + jnp.mean((known - drawn[2:]) ** 2)
-      + 0.01 * jnp.mean(seen**2)
+    copied, wanted = (
+      (x * hidden).reshape(2, 4, 2, 12, 2).mean(axis=(2, 4))
+      for x in (copies, real[:2])
     )
+    likeness = jnp.sum(jnp.abs(copied - wanted)) / (4 * 4)
+    center = jnp.mean(jnp.mean(seen, axis=0) ** 2)
+    return 4.0 * likeness + jnp.mean((known - drawn[2:]) ** 2) + center
 
+  learning = {name: params[name] for name in ("generator", "style_encoder")}
   found, wanted = jax.jit(
-    lambda encoder: [jax.value_and_grad(f)(encoder) for f in (loss, expected)]
-  )(params["style_encoder"])
+    lambda networks: [jax.value_and_grad(f)(networks) for f in (loss, expected)]
+  )(learning)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
     found,
     wanted,
   )
-  assert optax.tree.norm(found[1]) > 0
+  for name in learning:
+    assert optax.tree.norm(found[1][name]) > 0
 
 
 def test_a_hand_is_the_mean_of_its_words(imitating, batch):
@@ -302,6 +311,9 @@ def test_a_hand_is_the_mean_of_its_words(imitating, batch):
     np.asarray(encode(params, pictures))
     for pictures in (real[:1], real[1:2], real[:2])
   )
-  np.testing.assert_allclose(both, (one + other) / 2, atol=1e-6)
+  for style in (one, other, both):
+    np.testing.assert_allclose(np.mean(style**2), 1.0, rtol=1e-3)
+  mean = (one + other) / 2
+  np.testing.assert_allclose(both, mean / np.sqrt(np.mean(mean**2)), rtol=1e-3)
   with pytest.raises(ValueError, match="without a style encoder"):
     make_model().encode_style(params, real)
