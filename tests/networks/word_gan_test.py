@@ -232,6 +232,8 @@ def test_a_style_does_not_tell_how_long_a_word_is():
   np.testing.assert_allclose(twice, short, atol=1e-5)
   other = encode(paper, -word, paper)
   assert np.abs(other - short).max() > 1e-2
+  # As long as styles that are drawn, whatever is seen.
+  np.testing.assert_allclose(np.mean(np.square([short, other])), 1.0, rtol=1e-3)
 
 
 def test_a_reader_of_three_channels_sees_grey_in_all_of_them():
