@@ -58,8 +58,8 @@ class HandwritingGAN(SequenceToSequence):
       shift: most pixels by which the pictures of discriminator and recogniser
         are moved, real and generated alike (Zhao et al. 2020, DiffAugment).
       imitation: weight of the difference between real pictures and the same
-        words generated in the style that the style encoder sees in them; for
-        networks that have one.
+        words generated in the style that the style encoder sees in their first
+        characters, taken over the others; for networks that have one.
       **kwargs: of `SequenceToSequence`; those of token losses have no meaning.
     """
     super().__init__(*args, **kwargs)
