@@ -116,6 +116,7 @@ def read_mnist(
   validation_count: int = 5_000,
   train_from_test: int = 0,
   sequence_length: int = 1,
+  crop: int = 0,
   invert: bool = False,
   transposed: bool = False,
 ) -> Iterator[Record]:
@@ -133,6 +134,8 @@ def read_mnist(
     train_from_test: without training files, so many of the first digits of the
       test files take their place; the others remain the test.
     sequence_length: digits in a row.
+    crop: pixels cut off on every side; a digit is 20 of the 28 wide and high,
+      by its centre of mass, not of its box, in the middle.
     invert: dark ink on white; the files have bright ink on black.
     transposed: the files store columns, as those of EMNIST do.
 
@@ -142,11 +145,11 @@ def read_mnist(
   Raises:
     ValueError: files are absent, cut off, or of another type.
   """
-  if sequence_length < 1 or min(validation_count, train_from_test) < 0:
+  if sequence_length < 1 or min(validation_count, train_from_test, crop) < 0:
     raise ValueError(
       f"sequence_length={sequence_length}, validation_count="
-      f"{validation_count}, train_from_test={train_from_test}; wanted at "
-      "least 1, 0 and 0."
+      f"{validation_count}, train_from_test={train_from_test}, crop={crop}; "
+      "wanted at least 1, 0, 0 and 0."
     )
   report = report or SkipReport()
   folder = pathlib.Path(path).expanduser()
@@ -157,6 +160,12 @@ def read_mnist(
     text, number = "", 0
     digits = _split(folder, name, validation_count, train_from_test, transposed)
     for picture, label in digits:
+      height, width = picture.shape
+      if 2 * crop >= min(height, width):
+        raise ValueError(
+          f"crop={crop} leaves nothing of digits of {width} x {height} pixels."
+        )
+      picture = picture[crop : height - crop, crop : width - crop]
       pictures.append(255 - picture if invert else picture)
       text += str(label)
       if len(pictures) < sequence_length:

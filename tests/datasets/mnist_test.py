@@ -103,6 +103,24 @@ def test_mistakes_name_the_way_out(mnist: pathlib.Path):
     list(read_mnist(mnist, sequence_length=0))
 
 
+def test_borders_are_cut_off_on_every_side(tmp_path: pathlib.Path):
+  digits = np.arange(2 * 4 * 5, dtype=np.uint8).reshape(2, 4, 5)
+  (tmp_path / "t10k-images-idx3-ubyte").write_bytes(
+    idx(digits.shape, digits.tobytes())
+  )
+  (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx((2,), b"\1\2"))
+  (row,) = read_mnist(tmp_path, split="test", crop=1, sequence_length=2)
+  assert row.image is not None
+  np.testing.assert_array_equal(
+    row.image[:, :, 0],
+    [[6, 7, 8, 26, 27, 28], [11, 12, 13, 31, 32, 33]],
+  )
+  with pytest.raises(
+    ValueError, match="crop=2 leaves nothing of digits of 5 x"
+  ):
+    list(read_mnist(tmp_path, split="test", crop=2))
+
+
 def test_the_real_test_digits(shared_data: pathlib.Path):
   """Class counts as published for t10k; ink bright, mean as published."""
   counts = np.zeros(10, int)
