@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inksight_jax.inference.feature_space import FeatureSpace
 from inksight_jax.inference.generation_scores import cropped
@@ -39,12 +41,15 @@ def imitation(
   space: FeatureSpace,
   examples: int = 5,
   seed: int = 0,
+  draws: int = 4,
 ) -> dict[str, float]:
   """Scores words written in the styles of some writers.
 
   All styles write the same words, drawn from those of all writers: what a
   writer happened to write brings nobody nearer. Of each writer the mean over
-  the features of words is compared (as HWD does, Pippi et al. 2023).
+  the features of words is compared (as HWD does, Pippi et al. 2023). That is
+  done several times, with other examples and other words, and averaged: writers
+  are few, and which words one happens to see decides more than one would like.
 
   Args:
     generator: a model with a style encoder.
@@ -52,13 +57,15 @@ def imitation(
     space: what distances are taken in.
     examples: words of a writer that the style is taken from; compared are the
       others.
-    seed: of the words that are written.
+    seed: of examples and of the words that are written.
+    draws: how many times.
 
   Returns:
     The numbers of `generation.own_nearer` as `style_<name>`; beside them
     `style_nearer_real` and `style_nearest_real`, those of the examples
     themselves, and `style_nearer_shuffled` and `style_nearest_shuffled`, of
-    words in the style of somebody else; `style_writers`, how many there are.
+    words in the style of somebody else, in each draw another one;
+    `style_writers`, how many there are.
 
   Raises:
     ValueError: fewer than two writers, one has no more than `examples` words,
@@ -69,32 +76,67 @@ def imitation(
       f"Of each writer more than {examples} words are needed; got "
       f"{[len(own) for own in writers]}."
     )
-  shown = [own[:examples] for own in writers]
-  hidden = [own[examples:] for own in writers]
   width = generator.character_width
-  pool = sorted({sample.text for own in hidden for sample in own})
-  order = np.random.default_rng(seed).permutation(len(pool))[:_WORDS]
-  texts = [pool[index] for index in order.tolist()]
-  styles = [
-    generator.imitate(cropped(own, width), [sample.text for sample in own])
-    for own in shown
-  ]
+  features = [space.features(cropped(own, width)) for own in writers]
+  rng = np.random.default_rng(seed)
+  found = []
+  for draw in range(draws):
+    orders = [rng.permutation(len(own)) for own in writers]
+    shown = [order[:examples] for order in orders]
+    hidden = [order[examples:] for order in orders]
+    made = _written(generator, writers, shown, hidden, space, rng)
+    known, real = _means(features, shown), _means(features, hidden)
+    scores = generation.own_nearer(made, real)
+    metrics = {f"style_{name}": value for name, value in scores.items()}
+    # Not by 0, nor by all of them: that would be the own style again.
+    away = 1 + draw % max(1, len(writers) - 1)
+    for name, vectors in (
+      ("real", known),
+      ("shuffled", np.roll(made, away, axis=0)),
+    ):
+      scores = generation.own_nearer(vectors, real)
+      for kind in ("nearer", "nearest"):
+        metrics[f"style_{kind}_{name}"] = scores[kind]
+    found.append(metrics)
+  average = {
+    name: float(np.mean([metrics[name] for metrics in found]))
+    for name in found[0]
+  }
+  return average | {"style_writers": len(writers)}
+
+
+def _means(
+  features: Sequence[NDArray[Any]], rows: Sequence[NDArray[np.int64]]
+) -> NDArray[Any]:
+  """Mean over some of the words of each writer, float[writers, features]."""
+  return np.stack(
+    [own[part].mean(axis=0) for own, part in zip(features, rows, strict=True)]
+  )
+
+
+def _written(
+  generator: WordGenerator,
+  writers: Sequence[Sequence[Sample]],
+  shown: Sequence[NDArray[np.int64]],
+  hidden: Sequence[NDArray[np.int64]],
+  space: FeatureSpace,
+  rng: np.random.Generator,
+) -> NDArray[Any]:
+  """Mean features of the same words in the style of each writer's examples."""
+  pool = sorted(
+    {
+      own[index].text
+      for own, part in zip(writers, hidden, strict=True)
+      for index in part.tolist()
+    }
+  )
+  texts = [pool[i] for i in rng.permutation(len(pool))[:_WORDS].tolist()]
+  styles = []
+  for own, part in zip(writers, shown, strict=True):
+    seen = [own[index] for index in part.tolist()]
+    pictures = cropped(seen, generator.character_width)
+    styles.append(generator.imitate(pictures, [s.text for s in seen]))
   made = generator.generate(
     texts * len(styles), np.repeat(np.stack(styles), len(texts), axis=0)
   )
-  found = space.features(made).reshape(len(styles), len(texts), -1).mean(axis=1)
-  real, known = (
-    np.stack([space.features(cropped(own, width)).mean(axis=0) for own in part])
-    for part in (hidden, shown)
-  )
-  scores = generation.own_nearer(found, real)
-  metrics = {f"style_{name}": value for name, value in scores.items()}
-  for name, vectors in (
-    ("real", known),
-    ("shuffled", np.roll(found, 1, axis=0)),
-  ):
-    scores = generation.own_nearer(vectors, real)
-    for kind in ("nearer", "nearest"):
-      metrics[f"style_{kind}_{name}"] = scores[kind]
-  metrics["style_writers"] = len(writers)
-  return metrics
+  return space.features(made).reshape(len(styles), len(texts), -1).mean(axis=1)

@@ -72,9 +72,22 @@ def test_who_copies_is_nearest_to_each(writers):
   # (50 + 160) / 2, (50 + 110) / 2 and (110 + 160) / 2.
   assert found["style_distance_others"] == pytest.approx(320 / 3)
   assert found["style_writers"] == 3
-  # Shown: the first two of each, without paper. Written: the others' words.
-  assert copyist.seen == [8, 4] * 3
-  assert sorted(copyist.written) == ["de"] * 3 + ["f"] * 3
+  # Shown: two of each, without paper, others in each draw. Written: what some
+  # writer's others say, the same in all styles.
+  assert set(copyist.seen) == {4, 8}
+  shown = np.reshape(copyist.seen, (4, 3 * 2)).tolist()
+  assert any(again != shown[0] for again in shown[1:])
+  assert {"ab", "c", "de", "f"} == set(copyist.written)
+  assert all(copyist.written.count(text) % 3 == 0 for text in copyist.written)
+
+
+def test_only_words_of_the_hidden_ones_are_written():
+  pair = [[sample(w, t) for t in ("ab", "c")] for w in ("ann", "bob")]
+  copyist = Copyist()
+  style_scores.imitation(copyist, pair, SPACE, examples=1, draws=1)
+  # Widths tell which one was shown: 8 "ab", 4 "c".
+  hidden = {"c" if width == 8 else "ab" for width in copyist.seen}
+  assert set(copyist.written) == hidden
 
 
 def test_one_hand_for_all_is_nearest_to_one(writers):
