@@ -43,7 +43,7 @@ class HandwritingGAN(SequenceToSequence):
     balance: float | Float[Array, ""] | None = 1.0,
     penalty: float = 1.0,
     shift: int = 2,
-    imitation: float = 4.0,
+    imitation: float = 1.0,
     **kwargs: Any,
   ) -> None:
     """Binds the networks to their objective.
@@ -57,9 +57,8 @@ class HandwritingGAN(SequenceToSequence):
         pictures (Mescheder et al. 2018).
       shift: most pixels by which the pictures of discriminator and recogniser
         are moved, real and generated alike (Zhao et al. 2020, DiffAugment).
-      imitation: weight of the difference between real pictures and the same
-        words generated in the style that the style encoder sees in their first
-        characters, taken over the others; for networks that have one.
+      imitation: weight of what makes styles those of hands, see
+        `_style_loss`; for networks that have a style encoder.
       **kwargs: of `SequenceToSequence`; those of token losses have no meaning.
     """
     super().__init__(*args, **kwargs)
@@ -250,10 +249,19 @@ class HandwritingGAN(SequenceToSequence):
       return drawn
     half = real.shape[0] // 2
     shown, _ = self._parts(tokens[:half])
-    paper = self.module.config.paper
-    visible = image_blocks.keep(real[:half] - paper, shown) + paper
-    seen = self._apply(params, visible, method="encode_style")
+    seen = self._hand(params, real[:half], shown)
     return jnp.concatenate([seen, drawn[half:]])
+
+  def _hand(
+    self,
+    params: Params,
+    pictures: Float[Array, "batch height width 1"],
+    places: Bool[Array, "batch characters"],
+  ) -> Float[Array, "batch style"]:
+    """The style that is seen in some characters of each picture."""
+    paper = self.module.config.paper
+    visible = image_blocks.keep(pictures - paper, places) + paper
+    return self._apply(params, visible, method="encode_style")
 
   def _parts(
     self, tokens: Int[Array, "batch targets"]
@@ -272,25 +280,30 @@ class HandwritingGAN(SequenceToSequence):
     style: Float[Array, "batch style"],
     tokens: Int[Array, "batch targets"],
   ) -> Float[Array, ""]:
-    """What makes styles those of pictures, and pictures tell their style.
+    """What makes styles those of hands, and pictures tell their style.
 
-    The characters of a word that were not shown should come back as they were:
-    a style that tells what is written is of no use there. The styles of
-    generated pictures are known, and both generator and encoder have to see to
-    it that they can be told (HiGAN, Gan & Wang 2021). Those of a batch should
-    lie around zero, as those that are drawn do, or all hands look alike.
+    The two halves of a word are by one hand, those of other words mostly by
+    others: the encoder should know which belong together, and the generator
+    write so that its second half belongs to the real one (contrastive, as in
+    SimCLR, Chen et al. 2020; what they say differs, so it is of no use there).
+    The styles of generated pictures are known, and both generator and encoder
+    have to see to it that they can be told (HiGAN, Gan & Wang 2021). Those of a
+    batch should lie around zero, as those that are drawn do, or all hands look
+    alike.
     """
     if not self.imitates:
       return jnp.float32(0.0)
     half = real.shape[0] // 2
     _, hidden = self._parts(tokens[:half])
-    # Coarser by half: a pixel beside the right one is nearly right.
-    copied, wanted = (
-      image_blocks.halve(image_blocks.keep(x[:half], hidden))
-      for x in (fake, real)
+    counted = jnp.any(hidden, axis=1)
+    other = self._hand(params, real[:half], hidden)
+    # Encoders that move towards what is generated would make it look alike.
+    fixed = jax.lax.stop_gradient(params)
+    copied = self._hand(fixed, fake[:half], hidden)
+    likeness = losses.contrastive(style[:half], other, counted)
+    likeness += losses.contrastive(
+      copied, jax.lax.stop_gradient(other), counted
     )
-    share = jnp.mean(hidden.astype(jnp.float32)) + 1e-6
-    likeness = jnp.mean(jnp.abs(copied - wanted)) / share
     found = self._apply(params, fake[half:], method="encode_style")
     known = jnp.mean(jnp.square(found - style[half:]))
     center = jnp.mean(jnp.square(jnp.mean(style[:half], axis=0)))

@@ -1,4 +1,8 @@
-"""Token cross-entropy with label smoothing and z-loss, and its normalisers."""
+"""Losses that several models share.
+
+Token cross-entropy with label smoothing and z-loss, its normalisers, and a
+contrastive loss of pairs.
+"""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +10,8 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+import optax
+from jaxtyping import Array, Bool, Float, Int
 
 Batch = Mapping[str, Array | np.ndarray]
 NORMALIZERS = (
@@ -162,3 +167,32 @@ def normalizer_and_weights(
     f"Unknown loss_normalizing_factor {normalizing_factor!r}; expected None, "
     f"a number or one of {', '.join(NORMALIZERS)}."
   )
+
+
+def contrastive(
+  one: Float[Array, "pairs features"],
+  other: Float[Array, "pairs features"],
+  counted: Bool[Array, " pairs"],
+  temperature: float = 0.1,
+) -> Float[Array, ""]:
+  """How badly the two of a pair are told from those of other pairs, in nats.
+
+  InfoNCE (van den Oord et al. 2018, arXiv 1807.03748) of cosines, from one to
+  the other and back: 0 where all find their partner, the logarithm of the
+  number of pairs where nothing is known.
+
+  Args:
+    one, other: vectors with a root mean square of 1, a pair in each row.
+    counted: pairs that take part; 0 is the result without any.
+    temperature: cosines are divided by it.
+  """
+  logits = one @ other.T / (one.shape[1] * temperature)
+  # Far below any cosine, and finite, for the sake of gradients.
+  logits = jnp.where(counted[:, None] & counted[None, :], logits, -1e9)
+  partners = jnp.arange(len(one))
+  lost = sum(
+    optax.softmax_cross_entropy_with_integer_labels(x, partners)
+    for x in (logits, logits.T)
+  )
+  number = jnp.maximum(jnp.sum(counted), 1)
+  return jnp.sum(jnp.where(counted, lost, 0.0)) / (2.0 * number)

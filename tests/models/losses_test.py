@@ -123,3 +123,34 @@ def test_errors_name_the_way_out():
     losses.normalizer_and_weights(batch, "MEAN")
   with pytest.raises(ValueError, match="must lie in"):
     losses.cross_entropy(*example(), label_smoothing=1.0)
+
+
+def told(one, other, counted, temperature=0.1):
+  vectors = (jnp.asarray(x, jnp.float32) for x in (one, other))
+  loss = losses.contrastive(*vectors, jnp.asarray(counted), temperature)
+  return float(loss)
+
+
+def test_pairs_are_told_from_those_of_others():
+  """Beside a sum over pairs written out, and what is known of its ends."""
+  rng = np.random.default_rng(0)
+  one, other = rng.standard_normal((2, 5, 6))
+  one, other = (
+    x / np.sqrt(np.mean(x**2, 1, keepdims=True)) for x in (one, other)
+  )
+  counted = np.array([True, False, True, True, False])
+  rows = np.flatnonzero(counted)
+  nats = []
+  for a, b in ((one, other), (other, one)):
+    for row in rows:
+      cosines = [np.dot(a[row], b[k]) / 6 for k in rows]
+      shares = np.exp(np.array(cosines) / 0.5)
+      nats.append(-np.log(shares[list(rows).index(row)] / shares.sum()))
+  np.testing.assert_allclose(
+    told(one, other, counted, 0.5), np.mean(nats), rtol=1e-5
+  )
+  same, everyone = np.tile(one[:1], (5, 1)), np.ones(5, bool)
+  np.testing.assert_allclose(told(same, same, everyone), np.log(5), rtol=1e-5)
+  apart = np.sqrt(5) * np.eye(5)
+  assert told(apart, apart, everyone, 0.01) < 1e-6
+  assert told(one, other, ~everyone) == 0.0
