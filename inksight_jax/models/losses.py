@@ -1,7 +1,7 @@
-"""Losses that several models share.
+"""Losses of tokens, and of pairs.
 
-Token cross-entropy with label smoothing and z-loss, its normalisers, and a
-contrastive loss of pairs.
+Cross-entropy with label smoothing and z-loss, its normalisers; a contrastive
+loss.
 """
 
 import math
