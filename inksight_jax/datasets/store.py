@@ -190,10 +190,17 @@ class StoreSplit(Sequence[Record]):
 
   def texts(self) -> Iterator[str]:
     """The texts of all records, without reading anything else."""
+    return self._strings("text")
+
+  def writers(self) -> Iterator[str]:
+    """The writers of all records, without reading anything else."""
+    return self._strings("writer")
+
+  def _strings(self, column: str) -> Iterator[str]:
     for part in range(len(self._ends)):
       arrays = self._parts(part)
-      blob = arrays["text"][:].tobytes()
-      bounds = arrays["index"][:, COLUMNS.index("text")].tolist()
+      blob = arrays[column][:].tobytes()
+      bounds = arrays["index"][:, COLUMNS.index(column)].tolist()
       for first, last in itertools.pairwise(bounds):
         yield blob[first:last].decode("utf-8")
 

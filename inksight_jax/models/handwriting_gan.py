@@ -98,7 +98,8 @@ class HandwritingGAN(SequenceToSequence):
     Args:
       params: of the four networks.
       batch: real pictures `encoder_input_image` and their texts
-        `decoder_target_tokens`; the same texts are generated.
+        `decoder_target_tokens`; the same texts are generated. Where styles are
+        encoded, `encoder_input_tokens` numbers the writers, 0 is unknown.
       dropout_rng: key of styles and shifts; None for a fixed one.
       normalizer: pictures of the whole batch where this is a part of it.
     """
@@ -107,7 +108,8 @@ class HandwritingGAN(SequenceToSequence):
     real = word_gan.to_grey(jnp.asarray(batch["encoder_input_image"]))
     tokens = jnp.asarray(batch["decoder_target_tokens"])
     rows = tokens.shape[0]
-    style = self._styles(params, style_key, real, tokens)
+    hands, same = self._hands(params, real), same_writer(batch)
+    style = self._styles(style_key, hands, same)
     read_key = jax.random.fold_in(other_key, 1)
     fake = self._apply(params, tokens, style, method="generate")
     fixed = jax.lax.stop_gradient(params)
@@ -150,7 +152,7 @@ class HandwritingGAN(SequenceToSequence):
       + 0.5 * self._penalty * _PENALTY_EVERY * penalty
       + reading
       + _distance(params)
-      + self._style_loss(params, real, fake, style, tokens)
+      + self._style_loss(params, fake, style, hands, same)
     )
     right = jnp.sum(real_scores > 0) + jnp.sum(fake_scores < 0)
     metrics: Metrics = {
@@ -233,80 +235,67 @@ class HandwritingGAN(SequenceToSequence):
     """Whether there is a style encoder."""
     return bool(self.module.config.style_widths)
 
+  def _hands(
+    self, params: Params, real: Float[Array, "batch height width 1"]
+  ) -> Float[Array, "batch style"] | None:
+    """The style that is seen in each picture; None without an encoder."""
+    if not self.imitates:
+      return None
+    return self._apply(params, real, method="encode_style")
+
   def _styles(
     self,
-    params: Params,
     key: PRNGKeyArray | Array,
-    real: Float[Array, "batch height width 1"],
-    tokens: Int[Array, "batch targets"],
+    hands: Float[Array, "batch style"] | None,
+    same: Bool[Array, "batch batch"],
   ) -> Float[Array, "batch style"]:
-    """Random styles; where styles are encoded, those of half the pictures.
+    """Random styles; where styles are encoded, half of them are of hands.
 
-    Of a picture the first half of the characters is shown.
+    Namely the one that is seen in the other words of the same writer; in the
+    picture itself where the batch has no other.
     """
-    drawn = self.draw_styles(key, real.shape[0])
-    if not self.imitates:
+    drawn = self.draw_styles(key, len(same))
+    if hands is None:
       return drawn
-    half = real.shape[0] // 2
-    shown, _ = self._parts(tokens[:half])
-    seen = self._hand(params, real[:half], shown)
-    return jnp.concatenate([seen, drawn[half:]])
-
-  def _hand(
-    self,
-    params: Params,
-    pictures: Float[Array, "batch height width 1"],
-    places: Bool[Array, "batch characters"],
-  ) -> Float[Array, "batch style"]:
-    """The style that is seen in some characters of each picture."""
-    paper = self.module.config.paper
-    visible = image_blocks.keep(pictures - paper, places) + paper
-    return self._apply(params, visible, method="encode_style")
-
-  def _parts(
-    self, tokens: Int[Array, "batch targets"]
-  ) -> tuple[Bool[Array, "batch characters"], Bool[Array, "batch characters"]]:
-    """Places of a word's first characters, half of them, and of the others."""
-    written = tokens[:, : self.module.config.characters] > word_gan.EOS_ID
-    count = jnp.sum(written, axis=1, keepdims=True)
-    first = jnp.arange(written.shape[1])[None, :] < (count + 1) // 2
-    return written & first, written & ~first
+    half = len(same) // 2
+    alone = ~jnp.any(same, axis=1, keepdims=True) & jnp.eye(
+      len(same), dtype=bool
+    )
+    sources = (same | alone).astype(hands.dtype)
+    seen = sources @ hands / jnp.sum(sources, axis=1, keepdims=True)
+    return jnp.concatenate([image_blocks.normalize(seen)[:half], drawn[half:]])
 
   def _style_loss(
     self,
     params: Params,
-    real: Float[Array, "batch height width 1"],
     fake: Float[Array, "batch height width 1"],
     style: Float[Array, "batch style"],
-    tokens: Int[Array, "batch targets"],
+    hands: Float[Array, "batch style"] | None,
+    same: Bool[Array, "batch batch"],
   ) -> Float[Array, ""]:
     """What makes styles those of hands, and pictures tell their style.
 
-    The two halves of a word are by one hand, those of other words mostly by
-    others: the encoder should know which belong together, and the generator
-    write so that its second half belongs to the real one (contrastive, as in
-    SimCLR, Chen et al. 2020; what they say differs, so it is of no use there).
+    The encoder should know which words are by one hand, and the generator write
+    a word so that it belongs to the others of that hand (contrastive, as in
+    SimCLR, Chen et al. 2020; what words say differs, so it is of no use there).
     The styles of generated pictures are known, and both generator and encoder
     have to see to it that they can be told (HiGAN, Gan & Wang 2021). Those of a
     batch should lie around zero, as those that are drawn do, or all hands look
     alike.
     """
-    if not self.imitates:
+    if hands is None:
       return jnp.float32(0.0)
-    half = real.shape[0] // 2
-    _, hidden = self._parts(tokens[:half])
-    counted = jnp.any(hidden, axis=1)
-    other = self._hand(params, real[:half], hidden)
+    half = len(same) // 2
     # Encoders that move towards what is generated would make it look alike.
     fixed = jax.lax.stop_gradient(params)
-    copied = self._hand(fixed, fake[:half], hidden)
-    likeness = losses.contrastive(style[:half], other, counted)
+    copied = self._apply(fixed, fake[:half], method="encode_style")
+    likeness = losses.contrastive(hands, hands, same)
     likeness += losses.contrastive(
-      copied, jax.lax.stop_gradient(other), counted
+      copied, jax.lax.stop_gradient(hands[:half]), same[:half, :half]
     )
     found = self._apply(params, fake[half:], method="encode_style")
     known = jnp.mean(jnp.square(found - style[half:]))
-    center = jnp.mean(jnp.square(jnp.mean(style[:half], axis=0)))
+    center = jnp.mean(jnp.square(jnp.mean(hands, axis=0)))
     return self._imitation * likeness + known + center
 
   def _apply(self, params: Params, *args: Any, **kwargs: Any) -> Array:
@@ -337,6 +326,16 @@ class HandwritingGAN(SequenceToSequence):
       lambda pictures: jnp.sum(self._apply(params, pictures, method="judge"))
     )(real)
     return jnp.mean(jnp.sum(jnp.square(slope), axis=(1, 2, 3)))
+
+
+def same_writer(batch: losses.Batch) -> Bool[Array, "batch batch"]:
+  """Which other pictures are by the writer of each; see `loss_fn`."""
+  rows = batch["decoder_target_tokens"].shape[0]
+  if "encoder_input_tokens" not in batch:
+    return jnp.zeros((rows, rows), bool)
+  writers = jnp.asarray(batch["encoder_input_tokens"])[:, 0]
+  same = (writers[:, None] == writers[None, :]) & (writers > 0)[:, None]
+  return same & ~jnp.eye(rows, dtype=bool)
 
 
 def balance_ratio(

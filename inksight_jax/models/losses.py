@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Bool, Float, Int
 
 Batch = Mapping[str, Array | np.ndarray]
@@ -170,29 +169,33 @@ def normalizer_and_weights(
 
 
 def contrastive(
-  one: Float[Array, "pairs features"],
-  other: Float[Array, "pairs features"],
-  counted: Bool[Array, " pairs"],
+  one: Float[Array, "rows features"],
+  other: Float[Array, "rows features"],
+  same: Bool[Array, "rows rows"],
   temperature: float = 0.1,
 ) -> Float[Array, ""]:
-  """How badly the two of a pair are told from those of other pairs, in nats.
+  """How badly what belongs together is told from the rest, in nats.
 
   InfoNCE (van den Oord et al. 2018, arXiv 1807.03748) of cosines, from one to
-  the other and back: 0 where all find their partner, the logarithm of the
-  number of pairs where nothing is known.
+  the other and back: 0 where all find their like, the logarithm of the number
+  of others where nothing is known and each has one partner.
 
   Args:
-    one, other: vectors with a root mean square of 1, a pair in each row.
-    counted: pairs that take part; 0 is the result without any.
+    one, other: vectors with a root mean square of 1. Two vectors of one row
+      are not compared.
+    same: which rows belong together, symmetric; rows that belong to no other
+      ask nothing, and 0 is the result where all are such.
     temperature: cosines are divided by it.
   """
   logits = one @ other.T / (one.shape[1] * temperature)
   # Far below any cosine, and finite, for the sake of gradients.
-  logits = jnp.where(counted[:, None] & counted[None, :], logits, -1e9)
-  partners = jnp.arange(len(one))
+  low = -1e9
+  others = jnp.where(jnp.eye(len(one), dtype=bool), low, logits)
+  partners = jnp.where(same, others, low)
   lost = sum(
-    optax.softmax_cross_entropy_with_integer_labels(x, partners)
-    for x in (logits, logits.T)
+    jax.nn.logsumexp(others, axis) - jax.nn.logsumexp(partners, axis)
+    for axis in (0, 1)
   )
+  counted = jnp.any(same, axis=1)
   number = jnp.maximum(jnp.sum(counted), 1)
   return jnp.sum(jnp.where(counted, lost, 0.0)) / (2.0 * number)

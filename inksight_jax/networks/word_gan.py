@@ -120,6 +120,7 @@ class WordGAN(nn.Module):
     encoder_input_image: Num[Array, "batch height width channels"],
     decoder_target_tokens: Int[Array, "batch targets"],
     decoder_input_tokens: Int[Array, "batch targets"] | None = None,
+    encoder_input_tokens: Int[Array, "batch 1"] | None = None,
     *,
     enable_dropout: bool = False,
   ) -> Float[Array, "batch height width 1"]:
@@ -129,9 +130,10 @@ class WordGAN(nn.Module):
       encoder_input_image: pixels 0 to 255.
       decoder_target_tokens: text ids, then EOS.
       decoder_input_tokens: not read.
+      encoder_input_tokens: not read.
       enable_dropout: not read.
     """
-    del decoder_input_tokens, enable_dropout
+    del decoder_input_tokens, encoder_input_tokens, enable_dropout
     style = jnp.zeros((encoder_input_image.shape[0], self.config.style_dim))
     self.generate(decoder_target_tokens, style)
     picture = to_grey(encoder_input_image)

@@ -181,6 +181,8 @@ class RecordBatches:
     shuffle: False keeps the reader's order within each component; where there
       are several shapes, each pass over the examples then ends with batches
       whose last rows are empty: zeros, loss weights too.
+    pairs: whether two records of one writer stand side by side where `shuffle`
+      holds, as far as there are pairs.
     host, num_hosts: which rows of each batch to build.
     workers: processes that build examples; 0 for the calling one, None for one
       per core.
@@ -199,6 +201,7 @@ class RecordBatches:
     host: int = 0,
     num_hosts: int = 1,
     workers: int | None = 0,
+    pairs: bool = False,
   ) -> None:
     self.spec = tasks
     self.batch_size = batch_size
@@ -212,6 +215,9 @@ class RecordBatches:
       self.rates,
       seed,
       shuffle,
+      {name: self.records.writers(name) for name in self.rates}
+      if pairs and shuffle
+      else None,
     )
     self._shuffle = shuffle
     self._shapes = buckets.Shapes(tasks)

@@ -57,6 +57,10 @@ class MemorySplit(list[Record]):
     """Texts of all records."""
     return (record.text for record in self)
 
+  def writers(self) -> Iterator[str]:
+    """Writers of all records."""
+    return (record.writer for record in self)
+
 
 SplitRecords = MemorySplit | StoreSplit | JoinedSplit | ComposedSplit
 
@@ -348,6 +352,27 @@ class MixtureRecords:
   def of(self, component: Component) -> SplitRecords:
     """All records of a component's source in this split."""
     return self._tables[component.source.key].split(self.split)
+
+  def writers(self, name: str) -> NDArray[np.int64]:
+    """Which usable records of a component are of one writer.
+
+    Args:
+      name: of the component.
+
+    Returns:
+      int64[usable records], equal for equal writers.
+
+    Raises:
+      ValueError: its records are made of several.
+    """
+    records = self.of(self.components[name])
+    if not isinstance(records, MemorySplit | StoreSplit):
+      raise ValueError(
+        f"{name} makes one record of several, so pairs of one writer cannot be "
+        "found; give no `join` and no `compose`, or set `pairs` to False."
+      )
+    numbers = np.unique(list(records.writers()), return_inverse=True)[1]
+    return numbers[self.indices[name]]
 
   def pools(self) -> dict[str, list[Ink]]:
     """Neighbours' inks by key of the source, see `SourceRecords.pool`."""

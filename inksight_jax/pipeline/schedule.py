@@ -28,6 +28,8 @@ class Schedule:
     rates: share per component, any positive scale.
     seed: seed of the order.
     shuffle: False keeps the stored order within each component.
+    groups: int[examples] for some components: where these are shuffled, two
+      examples of one group stand side by side, as far as there are pairs.
 
   Attributes:
     period: examples over which the rates hold exactly.
@@ -42,6 +44,7 @@ class Schedule:
     rates: Mapping[str, float],
     seed: int,
     shuffle: bool = True,
+    groups: Mapping[str, NDArray] | None = None,
   ) -> None:
     self.components = tuple(sizes)
     empty = [name for name in self.components if not sizes[name]]
@@ -55,6 +58,7 @@ class Schedule:
     self.period = sum(self._quotas)
     self._seed = seed
     self._shuffle = shuffle
+    self._groups = dict(groups or {})
     self._orders: dict[int, tuple[int, NDArray]] = {}
     self._pattern: tuple[int, NDArray, NDArray] | None = None
 
@@ -88,6 +92,9 @@ class Schedule:
       if self._shuffle:
         rng = np.random.default_rng((self._seed, 1, kind, epoch))
         order = rng.permutation(size)
+        groups = self._groups.get(self.components[kind])
+        if groups is not None:
+          order = _in_pairs(order, groups, rng)
       kept = self._orders[kind] = (epoch, order)
     return kept[1]
 
@@ -103,6 +110,23 @@ def rows_of_host(batch_size: int, host: int, num_hosts: int) -> range:
     raise ValueError(f"Host {host} is not one of {num_hosts}.")
   local = batch_size // num_hosts
   return range(host * local, (host + 1) * local)
+
+
+def _in_pairs(
+  order: NDArray, groups: NDArray, rng: np.random.Generator
+) -> NDArray:
+  """The same examples, by twos of one group; those left over by twos too."""
+  grouped = order[np.argsort(groups[order], kind="stable")]
+  _, first, count = np.unique(
+    groups[grouped], return_index=True, return_counts=True
+  )
+  rank = np.arange(len(order)) - np.repeat(first, count)
+  paired = rank < np.repeat(count - count % 2, count)
+  # Twos of the left over are mixed in: they shall not all come at the end.
+  flat = np.concatenate([grouped[paired], rng.permutation(grouped[~paired])])
+  even = len(flat) - len(flat) % 2
+  twos = rng.permutation(flat[:even].reshape(-1, 2))
+  return np.concatenate([twos.reshape(-1), flat[even:]])
 
 
 def _quotas(rates: Mapping[str, float]) -> list[int]:

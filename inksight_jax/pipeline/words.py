@@ -7,6 +7,7 @@ its recognisers, which also read words as they are found. Imports no TensorFlow.
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -46,6 +47,8 @@ class WordTasks(ReadingTasks):
     letter: height of small letters of spread ink, as a share of the frame's.
     pen: least and greatest width of drawn lines, pixels; in between where
       nothing is drawn at random.
+    hands: whether the prompt of an example is the number of its writer, above
+      0; 0 is nobody known.
   """
 
   FAMILY: ClassVar[str] = "words"
@@ -57,6 +60,7 @@ class WordTasks(ReadingTasks):
   held_out_spread: float = 1.0
   letter: float = 0.36
   pen: tuple[float, float] = (1.4, 2.2)
+  hands: bool = False
 
   def __post_init__(self) -> None:
     super().__post_init__()
@@ -66,6 +70,18 @@ class WordTasks(ReadingTasks):
         f"Words of {self.character_width} px for a character, joined: "
         f"{self.join is not None}? Give a positive width, and no `join`."
       )
+
+  def identity(self) -> dict[str, Any]:
+    """As `ReadingTasks`; tasks without writers are named as ever."""
+    values = super().identity()
+    if not self.hands:
+      del values["hands"]
+    return values
+
+  @property
+  def prompt_length(self) -> int:
+    """Room for the number of the writer, where that is asked for."""
+    return int(self.hands)
 
   def info(self, task: str) -> TaskInfo:
     """The row of a task."""
@@ -120,7 +136,8 @@ class WordTasks(ReadingTasks):
     if len(record.text) * self.character_width > self.image_size[1]:
       return Skip("text too long")
     targets = np.asarray([*ids, EOS_ID], np.int32)
-    return Tokens(np.zeros(0, np.int32), targets, 0, None)
+    inputs = [_number_of(record)] if self.hands else []
+    return Tokens(np.asarray(inputs, np.int32), targets, 0, None)
 
   def _draw(
     self, ink: Ink, width: int, rng: np.random.Generator, training: bool
@@ -133,3 +150,11 @@ class WordTasks(ReadingTasks):
     if training:
       fill, sink = between(rng, 0.7, 1.0), between(rng, 0.0, 1.0)
     return draw_found(ink, self.image_size, pen, fill, sink)
+
+
+def _number_of(record: Record) -> int:
+  """The same for all that a person wrote, wherever it is made; 0 for nobody."""
+  if not record.writer:
+    return 0
+  name = f"{record.source}/{record.writer}".encode()
+  return 1 + zlib.crc32(name) % (2**31 - 1)

@@ -260,10 +260,15 @@ def test_styles_are_those_of_hands_and_known_where_they_are_drawn(
   real = jnp.asarray(
     np.random.default_rng(3).uniform(-1.0, 1.0, (8, 8, 24, 1)), jnp.float32
   )
-  # Three, three, one and three characters; the others are written at random.
-  tokens = np.tile(np.asarray(batch["decoder_target_tokens"])[:1], (8, 1))
-  tokens[2, 1:] = [word_gan.EOS_ID, *[0] * (tokens.shape[1] - 2)]
-  tokens = jnp.asarray(tokens)
+  tokens = jnp.asarray(np.tile(batch["decoder_target_tokens"], (2, 1)))
+  # One hand wrote three, another two, two are nobody's and one is alone.
+  writers = np.array([[5], [9], [5], [0], [9], [0], [5], [7]], np.int32)
+  same = handwriting_gan.same_writer(
+    {"decoder_target_tokens": tokens, "encoder_input_tokens": writers}
+  )
+  others = {0: [2, 6], 1: [4], 2: [0, 6], 4: [1], 6: [0, 2]}
+  for row in range(8):
+    assert np.flatnonzero(same[row]).tolist() == others.get(row, [])
   drawn = model.draw_styles(jax.random.key(5), 8)
 
   def apply(params, *args, method):
@@ -271,43 +276,42 @@ def test_styles_are_those_of_hands_and_known_where_they_are_drawn(
 
   def loss(networks):
     own = dict(params, **networks)
-    style = model._styles(own, jax.random.key(5), real, tokens)
+    hands = model._hands(own, real)
+    style = model._styles(jax.random.key(5), hands, same)
     fake = apply(own, tokens, style, method="generate")
-    return model._style_loss(own, real, fake, style, tokens)
+    return model._style_loss(own, fake, style, hands, same)
 
-  # Of three characters two are shown and one is not; of one, one and none.
-  first = np.zeros((4, 8, 24, 1), bool)
-  first[[0, 1, 3], :, :16] = first[2, :, :8] = True
-  last = np.zeros((4, 8, 24, 1), bool)
-  last[[0, 1, 3], :, 16:] = True
-
-  def told(one, other):
-    # Whose second half is it, of the three that have one? And whose first?
+  def told(one, other, others):
+    # Which of all but the same word are by the same hand?
     nats = 0.0
-    for row in (0, 1, 3):
+    for row, right in others.items():
       for a, b in ((one, other), (other, one)):
-        scores = [a[row] @ b[k] / (a.shape[1] * 0.1) for k in (0, 1, 3)]
-        nats += jax.nn.logsumexp(jnp.stack(scores))
-        nats -= a[row] @ b[row] / (a.shape[1] * 0.1)
-    return nats / 6
+        scores = {
+          k: a[row] @ b[k] / (a.shape[1] * 0.1)
+          for k in range(len(a))
+          if k != row
+        }
+        nats += jax.nn.logsumexp(jnp.stack([*scores.values()]))
+        nats -= jax.nn.logsumexp(jnp.stack([scores[k] for k in right]))
+    return nats / (2 * len(others))
 
   def expected(networks):
     own = dict(params, **networks)
-
-    def see(encoder, pictures, where):
-      visible = jnp.where(where, pictures, 1.0)
-      encoder = dict(own, style_encoder=encoder)
-      return apply(encoder, visible, method="encode_style")
-
-    encoder = own["style_encoder"]
-    seen, other = see(encoder, real[:4], first), see(encoder, real[:4], last)
-    copies = apply(own, tokens[:4], seen, method="generate")
+    seen = apply(own, real, method="encode_style")
+    # Of the first four: the mean of two, of one, of two, and nobody's own.
+    mean = jnp.stack(
+      [(seen[2] + seen[6]) / 2, seen[4], (seen[0] + seen[6]) / 2]
+    )
+    mean = mean / jnp.sqrt(jnp.mean(mean**2, axis=1, keepdims=True))
+    styles = jnp.concatenate([mean, seen[3:4]])
+    copies = apply(own, tokens[:4], styles, method="generate")
     # A judge that does not learn from what is generated.
-    copied = see(params["style_encoder"], copies, last)
+    copied = apply(params, copies, method="encode_style")
     generated = apply(own, tokens[4:], drawn[4:], method="generate")
     known = apply(own, generated, method="encode_style")
     center = jnp.mean(jnp.mean(seen, axis=0) ** 2)
-    hands = told(seen, other) + told(copied, jax.lax.stop_gradient(other))
+    hands = told(seen, seen, others)
+    hands += told(copied, jax.lax.stop_gradient(seen[:4]), {0: [2], 2: [0]})
     return hands + jnp.mean((known - drawn[4:]) ** 2) + center
 
   learning = {name: params[name] for name in ("generator", "style_encoder")}

@@ -125,32 +125,36 @@ def test_errors_name_the_way_out():
     losses.cross_entropy(*example(), label_smoothing=1.0)
 
 
-def told(one, other, counted, temperature=0.1):
+def told(one, other, same, temperature=0.1):
   vectors = (jnp.asarray(x, jnp.float32) for x in (one, other))
-  loss = losses.contrastive(*vectors, jnp.asarray(counted), temperature)
+  loss = losses.contrastive(*vectors, jnp.asarray(same), temperature)
   return float(loss)
 
 
-def test_pairs_are_told_from_those_of_others():
-  """Beside a sum over pairs written out, and what is known of its ends."""
+def test_what_belongs_together_is_told_from_the_rest():
+  """Beside sums written out, and what is known of the ends."""
   rng = np.random.default_rng(0)
-  one, other = rng.standard_normal((2, 5, 6))
+  one, other = rng.standard_normal((2, 6, 6))
   one, other = (
     x / np.sqrt(np.mean(x**2, 1, keepdims=True)) for x in (one, other)
   )
-  counted = np.array([True, False, True, True, False])
-  rows = np.flatnonzero(counted)
+  # Three of one hand, two of another, and one alone.
+  hands = np.array([0, 1, 0, 2, 1, 0])
+  same = (hands[:, None] == hands) & ~np.eye(6, dtype=bool)
   nats = []
   for a, b in ((one, other), (other, one)):
-    for row in rows:
-      cosines = [np.dot(a[row], b[k]) / 6 for k in rows]
-      shares = np.exp(np.array(cosines) / 0.5)
-      nats.append(-np.log(shares[list(rows).index(row)] / shares.sum()))
+    for row in (0, 1, 2, 4, 5):
+      shares = {
+        k: np.exp(np.dot(a[row], b[k]) / 6 / 0.5) for k in range(6) if k != row
+      }
+      right = sum(shares[k] for k in shares if hands[k] == hands[row])
+      nats.append(-np.log(right / sum(shares.values())))
   np.testing.assert_allclose(
-    told(one, other, counted, 0.5), np.mean(nats), rtol=1e-5
+    told(one, other, same, 0.5), np.mean(nats), rtol=1e-5
   )
-  same, everyone = np.tile(one[:1], (5, 1)), np.ones(5, bool)
-  np.testing.assert_allclose(told(same, same, everyone), np.log(5), rtol=1e-5)
-  apart = np.sqrt(5) * np.eye(5)
-  assert told(apart, apart, everyone, 0.01) < 1e-6
-  assert told(one, other, ~everyone) == 0.0
+  pairs = np.kron(np.eye(3), 1 - np.eye(2)).astype(bool)
+  alike = np.tile(one[:1], (6, 1))
+  np.testing.assert_allclose(told(alike, alike, pairs), np.log(5), rtol=1e-5)
+  apart = np.repeat(np.sqrt(3) * np.eye(3), 2, axis=0)
+  assert told(apart, apart, pairs, 0.01) < 1e-6
+  assert told(one, other, np.zeros((6, 6), bool)) == 0.0

@@ -2,6 +2,7 @@
 
 import collections
 
+import numpy as np
 import pytest
 
 from inksight_jax.pipeline.schedule import PERIOD, Schedule
@@ -53,6 +54,24 @@ def test_without_shuffling_examples_come_as_stored():
   schedule = Schedule({"a": 4, "b": 4}, {"a": 1, "b": 1}, 0, shuffle=False)
   indices = [i for t, i, _ in map(schedule.__getitem__, range(40)) if t == "a"]
   assert indices == [n % 4 for n in range(len(indices))]
+
+
+@pytest.mark.parametrize("sizes", [(6, 3, 4, 1), (5, 1, 1, 2)])
+def test_two_of_a_group_stand_side_by_side(sizes):
+  groups = np.random.default_rng(0).permutation(np.repeat(range(4), sizes))
+  many = len(groups)
+
+  def order(epoch: int, seed: int = 0) -> list[int]:
+    schedule = Schedule({"a": many}, {"a": 1}, seed, groups={"a": groups})
+    return [schedule[epoch * many + i][1] for i in range(many)]
+
+  for epoch in range(4):
+    assert sorted(order(epoch)) == list(range(many))
+    twos = groups[order(epoch)[: many - many % 2]].reshape(-1, 2)
+    equal = int(np.sum(twos[:, 0] == twos[:, 1]))
+    assert equal == sum(size // 2 for size in sizes)
+  assert order(0) == order(0)
+  assert order(0) != order(1) and order(0) != order(0, seed=1)
 
 
 def test_odd_rates_fill_the_period():
