@@ -124,6 +124,7 @@ def test_records_come_back_to_the_bit(unit: str, tmp_path: pathlib.Path):
       assert_same(one, other)
     assert split == "test" or any(record.lines for record in records)
     assert list(records.texts()) == [r.text for r in truth]
+    assert list(records.writers()) == [r.writer for r in truth]
     traits, wanted = records.traits, Traits.of(truth)
     for name in ("strokes", "height", "width", "has_text"):
       np.testing.assert_array_equal(

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from inksight_jax.pipeline.batches import RecordBatches
 from inksight_jax.pipeline.examples import Example, Skip
 from inksight_jax.pipeline.families import load_tasks
 from inksight_jax.pipeline.words import WordTasks
@@ -69,6 +70,42 @@ def test_the_chance_of_being_spread(tasks, records):
     kinds.append(bool((image == spread).all()))
     assert kinds[-1] or (image == fitted).all()
   assert 15 <= sum(kinds) <= 45
+
+
+def test_words_of_one_writer_come_in_pairs_with_their_number(tasks, records):
+  # Long enough words of two writers out of three, and one of nobody.
+  table = [r for r in records["train"] if r.text and r.ink][:12]
+  table[5] = dataclasses.replace(table[5], writer="")
+  records["train"][:] = table
+  hands = dataclasses.replace(tasks, hands=True)
+  assert (hands.prompt_length, tasks.prompt_length) == (1, 0)
+  assert hands.name != tasks.name
+  assert hands.input_shapes(2)["encoder_input_tokens"] == (2, 1)
+  numbers = {r.writer: int(build(hands, r).inputs.item()) for r in table}
+  assert numbers.pop("") == 0
+  assert len(set(numbers.values())) == 3 and min(numbers.values()) > 0
+  # The same name elsewhere is somebody else.
+  other = dataclasses.replace(table[0], source="elsewhere")
+  assert build(hands, other).inputs.item() not in numbers.values()
+
+  def pairs_of(**options) -> int:
+    source = RecordBatches(hands, batch_size=12, **options)
+    found = 0
+    for epoch in range(3):
+      batch = next(source.batches(epoch))["encoder_input_tokens"]
+      assert batch.shape == (12, 1) and batch.dtype == np.int32
+      assert sorted(batch[:, 0]) == sorted(
+        numbers.get(r.writer, 0) for r in table
+      )
+      twos = batch.reshape(-1, 2)
+      found += int(np.sum((twos[:, 0] == twos[:, 1]) & (twos[:, 0] > 0)))
+    return found
+
+  counts = [sum(r.writer == name for r in table) for name in numbers]
+  most = sum(count // 2 for count in counts)
+  assert pairs_of(pairs=True) == 3 * most > pairs_of()
+  # Held out, nothing is shuffled.
+  assert pairs_of(pairs=True, shuffle=False) == pairs_of(shuffle=False)
 
 
 def test_what_does_not_fit_is_skipped(tasks, records):
