@@ -327,6 +327,31 @@ def test_styles_are_those_of_hands_and_known_where_they_are_drawn(
     assert optax.tree.norm(found[1][name]) > 0
 
 
+def test_styles_are_seen_in_other_words_of_the_writer():
+  model = make_model((8, 8))
+  rng = np.random.default_rng(0)
+  hands = rng.standard_normal((8, 6)).astype(np.float32)
+  hands /= np.sqrt(np.mean(hands**2, axis=1, keepdims=True))
+  same = np.zeros((8, 8), bool)
+  for one, other in ((0, 5), (0, 6), (5, 6), (2, 3)):
+    same[one, other] = same[other, one] = True
+  key = jax.random.key(1)
+  found = np.asarray(model._styles(key, jnp.asarray(hands), jnp.asarray(same)))
+  mean = (hands[5] + hands[6]) / 2
+  mean /= np.sqrt(np.mean(mean**2))
+  expected = [
+    mean,
+    hands[1],
+    hands[3],
+    hands[2],
+    *model.draw_styles(key, 8)[4:],
+  ]
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+  # Without an encoder all are drawn.
+  drawn = make_model()._styles(key, None, jnp.asarray(same))
+  np.testing.assert_array_equal(drawn, model.draw_styles(key, 8))
+
+
 def test_a_hand_is_the_mean_of_its_words(imitating, batch):
   model, params = make_model((8, 8)), imitating
   real = word_gan.to_grey(jnp.asarray(batch["encoder_input_image"]))

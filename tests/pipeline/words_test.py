@@ -73,10 +73,11 @@ def test_the_chance_of_being_spread(tasks, records):
 
 
 def test_words_of_one_writer_come_in_pairs_with_their_number(tasks, records):
-  # Long enough words of two writers out of three, and one of nobody.
-  table = [r for r in records["train"] if r.text and r.ink][:12]
-  table[5] = dataclasses.replace(table[5], writer="")
-  records["train"][:] = table
+  # Three writers, one word of nobody, and in between what has no text.
+  del records["train"][15:]
+  records["train"][5] = dataclasses.replace(records["train"][5], writer="")
+  table = [record for record in records["train"] if record.text]
+  assert len(table) == 12
   hands = dataclasses.replace(tasks, hands=True)
   assert (hands.prompt_length, tasks.prompt_length) == (1, 0)
   assert hands.name != tasks.name
