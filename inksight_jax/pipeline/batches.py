@@ -207,18 +207,11 @@ class RecordBatches:
     self.batch_size = batch_size
     self._rows = rows_of_host(batch_size, host, num_hosts)
     self.records = MixtureRecords(tasks, split)
-    self.rates = component_rates(
-      tasks.components, tasks.rates, self.records.sizes
-    )
-    self.schedule = Schedule(
-      {name: self.records.sizes[name] for name in self.rates},
-      self.rates,
-      seed,
-      shuffle,
-      {name: self.records.writers(name) for name in self.rates}
-      if pairs and shuffle
-      else None,
-    )
+    sizes = self.records.sizes
+    self.rates = component_rates(tasks.components, tasks.rates, sizes)
+    sizes = {name: sizes[name] for name in self.rates}
+    groups = self.records.writers(self.rates) if pairs and shuffle else None
+    self.schedule = Schedule(sizes, self.rates, seed, shuffle, groups)
     self._shuffle = shuffle
     self._shapes = buckets.Shapes(tasks)
     self._builder = Builder(tasks, split, seed, self.records.pools())

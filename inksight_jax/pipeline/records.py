@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -353,26 +353,29 @@ class MixtureRecords:
     """All records of a component's source in this split."""
     return self._tables[component.source.key].split(self.split)
 
-  def writers(self, name: str) -> NDArray[np.int64]:
-    """Which usable records of a component are of one writer.
+  def writers(self, names: Iterable[str]) -> dict[str, NDArray[np.int64]]:
+    """Which usable records of components are of one writer.
 
     Args:
-      name: of the component.
+      names: of the components.
 
     Returns:
-      int64[usable records], equal for equal writers.
+      int64[usable records] for each, equal for equal writers.
 
     Raises:
-      ValueError: its records are made of several.
+      ValueError: the records of one are made of several.
     """
-    records = self.of(self.components[name])
-    if not isinstance(records, MemorySplit | StoreSplit):
-      raise ValueError(
-        f"{name} makes one record of several, so pairs of one writer cannot be "
-        "found; give no `join` and no `compose`, or set `pairs` to False."
-      )
-    numbers = np.unique(list(records.writers()), return_inverse=True)[1]
-    return numbers[self.indices[name]]
+    found = {}
+    for name in names:
+      records = self.of(self.components[name])
+      if not isinstance(records, MemorySplit | StoreSplit):
+        raise ValueError(
+          f"{name} makes one record of several, so pairs of one writer cannot "
+          "be found; give no `join` and no `compose`, or set `pairs` to False."
+        )
+      numbers = np.unique(list(records.writers()), return_inverse=True)[1]
+      found[name] = numbers[self.indices[name]]
+    return found
 
   def pools(self) -> dict[str, list[Ink]]:
     """Neighbours' inks by key of the source, see `SourceRecords.pool`."""

@@ -8,6 +8,8 @@ import pytest
 from inksight_jax.pipeline.batches import RecordBatches
 from inksight_jax.pipeline.examples import Example, Skip
 from inksight_jax.pipeline.families import load_tasks
+from inksight_jax.pipeline.joined import Join
+from inksight_jax.pipeline.reading import ReadingTasks
 from inksight_jax.pipeline.words import WordTasks
 from inksight_jax.rendering.words import draw_found, spread_picture
 from inksight_jax.text.codecs import CharacterCodec
@@ -107,6 +109,20 @@ def test_words_of_one_writer_come_in_pairs_with_their_number(tasks, records):
   assert pairs_of(pairs=True) == 3 * most > pairs_of()
   # Held out, nothing is shuffled.
   assert pairs_of(pairs=True, shuffle=False) == pairs_of(shuffle=False)
+
+
+def test_rows_of_several_records_make_no_pairs(records):
+  rows = ReadingTasks(
+    source="unit",
+    path=__file__,
+    vocabulary=Vocabulary(CharacterCodec("word0123456789"), None),
+    rates={"recognize_word": 1.0},
+    image_size=(16, 64),
+    target_length=30,
+    join=Join(least=2, most=2),
+  )
+  with pytest.raises(ValueError, match="recognize_word makes one record of"):
+    RecordBatches(rows, pairs=True)
 
 
 def test_what_does_not_fit_is_skipped(tasks, records):
