@@ -5,7 +5,7 @@ from typing import Any, cast
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num
 
-from inksight_jax.models import code_metrics, losses
+from inksight_jax.models import code_metrics, losses, perception
 from inksight_jax.models.sequence_to_sequence import (
   Key,
   Metrics,
@@ -38,6 +38,7 @@ class VQVAE(SequenceToSequence):
     reconstruction: str = "mse",
     ink_weight: float = 1.0,
     paper: float | None = None,
+    perceptual_weight: float = 0.0,
     **kwargs: Any,
   ) -> None:
     """Binds the network to its objective.
@@ -49,6 +50,8 @@ class VQVAE(SequenceToSequence):
       ink_weight: of a pixel of ink in the reconstruction loss, against 1.
       paper: brightness of empty paper, -1 (black) to 1 (white); None where it
         varies: there are no metrics of ink then, and no weight.
+      perceptual_weight: of what a reader no longer sees in the pictures
+        (`perception.lost`); needs a network with one.
       **kwargs: of `SequenceToSequence`; those of token losses have no meaning.
     """
     super().__init__(*args, **kwargs)
@@ -62,9 +65,15 @@ class VQVAE(SequenceToSequence):
         f"`ink_weight` {ink_weight} without `paper`: say how bright empty "
         "paper is, -1 to 1."
       )
+    if perceptual_weight and self.module.reader_config is None:
+      raise ValueError(
+        f"`perceptual_weight` {perceptual_weight} without a reader: include "
+        "gin/weights/perceptual_reader.gin, or set it to 0."
+      )
     self._reconstruction = reconstruction
     self._ink_weight = ink_weight
     self._paper = paper
+    self._perceptual_weight = perceptual_weight
 
   @property
   def num_codes(self) -> int:
@@ -115,9 +124,20 @@ class VQVAE(SequenceToSequence):
       lost = jnp.sum(jnp.abs(error) * weights)
     # A cell counts once, however large.
     lost = lost / (self.patch**2 * pictures.shape[-1])
-    loss = (lost + quantized.loss) / total + quantized.update
-    metrics: Metrics = {
-      "loss": average(lost + quantized.loss, own),
+    metrics: Metrics = {}
+    compared = lost + quantized.loss
+    if self._perceptual_weight:
+      unseen = perception.lost(
+        self.module.reader_config,
+        params["reader"],
+        jnp.asarray(batch["encoder_input_image"]),
+        vqvae.from_range(made),
+      )
+      compared += self._perceptual_weight * unseen * own
+      metrics["perceptual_loss"] = average(unseen * own, own)
+    loss = compared / total + quantized.update
+    metrics |= {
+      "loss": average(compared, own),
       "reconstruction_loss": average(lost, own),
       "quantizer_loss": average(quantized.loss, own),
       "codes_used": code_metrics.CodesUsed.of(

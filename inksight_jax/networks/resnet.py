@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Bool, Float, UInt8
+from jaxtyping import Array, Bool, Float, Num
 
 from inksight_jax.networks import layers, positions, stems
 
@@ -109,7 +109,7 @@ def resnet_config(size: str, **changes: object) -> ResNetConfig:
 
 
 def page_mask(
-  image: UInt8[Array, "batch height width channels"],
+  image: Num[Array, "batch height width channels"],
 ) -> Bool[Array, "batch height width"]:
   """Where the page is: all but what follows it in one single colour.
 
@@ -131,7 +131,7 @@ def page_mask(
 
 
 def to_ink(
-  image: UInt8[Array, "batch height width channels"], dtype: str
+  image: Num[Array, "batch height width channels"], dtype: str
 ) -> Float[Array, "batch height width 1"]:
   """Grey values from 0, white, to 1, black: padding is as white paper."""
   grey = jnp.mean(image.astype(jnp.float32), axis=-1, keepdims=True)
@@ -150,18 +150,21 @@ class ResNet(nn.Module):
   @nn.compact
   def __call__(
     self,
-    image: UInt8[Array, "batch height width channels"],
+    image: Num[Array, "batch height width channels"],
     *,
     deterministic: bool = True,
+    mask: Bool[Array, "batch height width"] | None = None,
   ) -> tuple[Float[Array, "batch cells embed"], Bool[Array, "batch cells"]]:
     """Embeds the cells of a page, and tells which of them are on it.
 
     Args:
       image: pixels 0 to 255 of any size; the page in the top left corner.
       deterministic: disables dropout.
+      mask: where the page is; what `page_mask` finds by default.
     """
     cfg = self.config
-    mask = page_mask(image)
+    if mask is None:
+      mask = page_mask(image)
     x = to_ink(image, cfg.dtype)
     x = jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))
     strides = iter(cfg.halvings)

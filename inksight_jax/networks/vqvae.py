@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
-from inksight_jax.networks import image_blocks, quantizers
+from inksight_jax.networks import image_blocks, quantizers, resnet
 
 OUTPUTS = ("tanh", "linear")
 # Nothing normalises, so each block adds little to begin with.
@@ -65,20 +65,26 @@ class VQVAEConfig:
 
 
 class VQVAE(nn.Module):
-  """The network; top-level parameters `encoder`, `decoder` and, where the
-  quantizer learns any, `codebook`.
+  """The network; top-level parameters `encoder`, `decoder`, where the quantizer
+  learns any `codebook`, and where there is a reader `reader`.
 
   Attributes:
     config: sizes.
+    reader_config: of the image encoder of a trained reader, kept beside the
+      network while it is trained: what it sees in pictures is compared
+      (`models.perception`).
   """
 
   config: VQVAEConfig
+  reader_config: resnet.ResNetConfig | None = None
 
   def setup(self) -> None:
     cfg = self.config
     self.encoder = Encoder(cfg)
     self.codebook = cfg.quantizer.build()
     self.decoder = Decoder(cfg)
+    if self.reader_config is not None:
+      self.reader = resnet.ResNet(self.reader_config)
 
   def __call__(
     self,
@@ -105,6 +111,8 @@ class VQVAE(nn.Module):
     mask = covered_cells(
       encoder_input_image, encoder_input_tokens, self.config.patch
     )
+    if self.is_initializing() and self.reader_config is not None:
+      self.reader(encoder_input_image)
     return self.reconstruct(pictures, mask)[0]
 
   def reconstruct(
@@ -247,11 +255,18 @@ def to_range(
   return pictures / 127.5 - 1.0
 
 
+def from_range(
+  pictures: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch height width channels"]:
+  """The inverse, neither rounded nor clipped."""
+  return (pictures + 1.0) * 127.5
+
+
 def to_pixels(
   pictures: Float[Array, "batch height width channels"],
 ) -> Num[Array, "batch height width 3"]:
-  """The inverse, uint8; what is out of range is clipped."""
-  pixels = jnp.clip(jnp.round((pictures + 1.0) * 127.5), 0.0, 255.0)
+  """The inverse in colour, uint8; what is out of range is clipped."""
+  pixels = jnp.clip(jnp.round(from_range(pictures)), 0.0, 255.0)
   return jnp.broadcast_to(pixels.astype(jnp.uint8), (*pictures.shape[:-1], 3))
 
 

@@ -115,15 +115,20 @@ def _vocabulary_folder(path: str) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class Submodule:
-  """All parameters of a checkpoint, as those of a part of a larger network.
+  """The parameters of a checkpoint, as those of a part of a larger network.
 
   Attributes:
     path: see `Checkpoint`.
     name: of the part, at the top of the larger network.
+    source: the top-level module of the checkpoint to take; all of them by
+      default.
+    without: top-level modules of the checkpoint that nobody needs here.
   """
 
   path: str
   name: str
+  source: str = ""
+  without: Sequence[str] = ()
 
   def __call__(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Reads them.
@@ -143,6 +148,14 @@ class Submodule:
         f"{self.path}; its parts are {', '.join(sorted(params))}."
       )
     loaded = checkpoints.load_params(self.path)
+    if self.source and self.source not in loaded:
+      raise ValueError(
+        f"{self.path} has no {self.source!r} for {self.name!r}; it holds "
+        f"{', '.join(sorted(loaded))}."
+      )
+    if self.source:
+      loaded = loaded[self.source]
+    loaded = {k: v for k, v in loaded.items() if k not in self.without}
     checkpoints.check_shapes(loaded, params[self.name], self.path)
     return {self.name: loaded}
 
