@@ -14,7 +14,7 @@ import optax
 from flax import core as flax_core
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from inksight_jax.models import losses
+from inksight_jax.models import generated_pictures, losses
 from inksight_jax.models.sequence_to_sequence import (
   Key,
   Metrics,
@@ -57,8 +57,8 @@ class HandwritingGAN(SequenceToSequence):
         pictures (Mescheder et al. 2018).
       shift: most pixels by which the pictures of discriminator and recogniser
         are moved, real and generated alike (Zhao et al. 2020, DiffAugment).
-      imitation: weight of what makes styles those of hands, see
-        `_style_loss`; for networks that have a style encoder.
+      imitation: strength of the gradient of likeness to hands at the picture,
+        as a share of the adversarial one; for networks with a style encoder.
       **kwargs: of `SequenceToSequence`; those of token losses have no meaning.
     """
     super().__init__(*args, **kwargs)
@@ -116,23 +116,35 @@ class HandwritingGAN(SequenceToSequence):
     pictures = jax.lax.stop_gradient(fake)
 
     def realism(pictures: Array) -> Array:
-      moved = move(pictures, other_key, self._shift)
+      moved = generated_pictures.move(pictures, other_key, self._shift)
       return -jnp.mean(self._apply(fixed, moved, method="judge"))
 
     def legibility(pictures: Array) -> Array:
-      moved = move(pictures, read_key, self._shift)
+      moved = generated_pictures.move(pictures, read_key, self._shift)
       return jnp.mean(self._read_loss(fixed, moved, tokens))
 
     adversarial, toward_real = jax.value_and_grad(realism)(pictures)
     unread, toward_legible = jax.value_and_grad(legibility)(pictures)
-    ratio = balance_ratio(toward_real, toward_legible, self._balance)
-    wanted = jax.lax.stop_gradient(toward_real + ratio * toward_legible)
-    generating = jnp.sum(fake * wanted)
+    ratio = generated_pictures.balance_ratio(
+      toward_real, toward_legible, self._balance
+    )
+    wanted = toward_real + ratio * toward_legible
+    if hands is not None:
+      toward_hand = jax.grad(self._unlike, 1)(
+        fixed, pictures, style, hands, same
+      )
+      share = generated_pictures.balance_ratio(
+        toward_real, toward_hand, self._imitation
+      )
+      wanted += share * toward_hand
+    generating = jnp.sum(fake * jax.lax.stop_gradient(wanted))
 
     # Both kinds in one pass, half as much to compile as two.
     both = jnp.concatenate([real, pictures])
     scores = self._apply(
-      params, move(both, move_key, self._shift), method="judge"
+      params,
+      generated_pictures.move(both, move_key, self._shift),
+      method="judge",
     )
     real_scores, fake_scores = jnp.split(scores, 2)
     hinge = jnp.mean(jax.nn.relu(1.0 - real_scores)) + jnp.mean(
@@ -144,7 +156,7 @@ class HandwritingGAN(SequenceToSequence):
       lambda: jnp.float32(0.0),
     )
     # Moved as well: one that knows its pictures by heart is a poor teacher.
-    moved = move(real, read_key, self._shift)
+    moved = generated_pictures.move(real, read_key, self._shift)
     reading = jnp.mean(self._read_loss(params, moved, tokens))
     loss = (
       generating
@@ -152,7 +164,7 @@ class HandwritingGAN(SequenceToSequence):
       + 0.5 * self._penalty * _PENALTY_EVERY * penalty
       + reading
       + _distance(params)
-      + self._style_loss(params, fake, style, hands, same)
+      + self._style_loss(params, pictures, style, hands, same)
     )
     right = jnp.sum(real_scores > 0) + jnp.sum(fake_scores < 0)
     metrics: Metrics = {
@@ -265,38 +277,49 @@ class HandwritingGAN(SequenceToSequence):
     seen = sources @ hands / jnp.sum(sources, axis=1, keepdims=True)
     return jnp.concatenate([image_blocks.normalize(seen)[:half], drawn[half:]])
 
+  def _unlike(
+    self,
+    params: Params,
+    pictures: Float[Array, "batch height width 1"],
+    style: Float[Array, "batch style"],
+    hands: Float[Array, "batch style"],
+    same: Bool[Array, "batch batch"],
+  ) -> Float[Array, ""]:
+    """How badly generated pictures show their styles.
+
+    A word in the style of a hand should belong to the other words of that hand
+    (contrastive, as in SimCLR, Chen et al. 2020; what they say differs, so it
+    is of no use there), and a style that was drawn be told from the picture.
+    """
+    half = len(same) // 2
+    found = self._apply(params, pictures, method="encode_style")
+    likeness = losses.contrastive(
+      found[:half], hands[:half], same[:half, :half]
+    )
+    return likeness + jnp.mean(jnp.square(found[half:] - style[half:]))
+
   def _style_loss(
     self,
     params: Params,
-    fake: Float[Array, "batch height width 1"],
+    pictures: Float[Array, "batch height width 1"],
     style: Float[Array, "batch style"],
     hands: Float[Array, "batch style"] | None,
     same: Bool[Array, "batch batch"],
   ) -> Float[Array, ""]:
-    """What makes styles those of hands, and pictures tell their style.
+    """What the style encoder learns.
 
-    The encoder should know which words are by one hand, and the generator write
-    a word so that it belongs to the others of that hand (contrastive, as in
-    SimCLR, Chen et al. 2020; what words say differs, so it is of no use there).
-    The styles of generated pictures are known, and both generator and encoder
-    have to see to it that they can be told (HiGAN, Gan & Wang 2021). Those of a
-    batch should lie around zero, as those that are drawn do, or all hands look
-    alike.
+    Which words are by one hand, and the styles of generated pictures, which are
+    known (HiGAN, Gan & Wang 2021); not which hands were imitated: it would make
+    itself see what is generated. Styles of a batch should lie around zero, as
+    those that are drawn do, or all hands look alike.
     """
     if hands is None:
       return jnp.float32(0.0)
     half = len(same) // 2
-    # Encoders that move towards what is generated would make it look alike.
-    fixed = jax.lax.stop_gradient(params)
-    copied = self._apply(fixed, fake[:half], method="encode_style")
-    likeness = losses.contrastive(hands, hands, same)
-    likeness += losses.contrastive(
-      copied, jax.lax.stop_gradient(hands[:half]), same[:half, :half]
-    )
-    found = self._apply(params, fake[half:], method="encode_style")
-    known = jnp.mean(jnp.square(found - style[half:]))
+    found = self._apply(params, pictures[half:], method="encode_style")
+    known = jnp.mean(jnp.square(found - jax.lax.stop_gradient(style[half:])))
     center = jnp.mean(jnp.square(jnp.mean(hands, axis=0)))
-    return self._imitation * likeness + known + center
+    return losses.contrastive(hands, hands, same) + known + center
 
   def _apply(self, params: Params, *args: Any, **kwargs: Any) -> Array:
     # Only with mutable collections does `apply` return a tuple.
@@ -336,52 +359,6 @@ def same_writer(batch: losses.Batch) -> Bool[Array, "batch batch"]:
   writers = jnp.asarray(batch["encoder_input_tokens"])[:, 0]
   same = (writers[:, None] == writers[None, :]) & (writers > 0)[:, None]
   return same & ~jnp.eye(rows, dtype=bool)
-
-
-def balance_ratio(
-  adversarial: Float[Array, "batch height width 1"],
-  legibility: Float[Array, "batch height width 1"],
-  balance: float | Float[Array, ""] | None,
-) -> Float[Array, ""]:
-  """What the gradient of legibility is multiplied by.
-
-  Its standard deviation over the pictures becomes `balance` times that of the
-  adversarial gradient (ScrabbleGAN, section 3.4: without moving the mean, which
-  would turn signs).
-
-  Args:
-    adversarial: gradient at the pictures.
-    legibility: gradient at the pictures.
-    balance: the share; None for a factor of 1.
-  """
-  if balance is None:
-    return jnp.float32(1.0)
-  return balance * jnp.std(adversarial) / (jnp.std(legibility) + 1e-12)
-
-
-def move(
-  pictures: Float[Array, "batch height width 1"],
-  key: PRNGKeyArray | Array,
-  most: int,
-) -> Float[Array, "batch height width 1"]:
-  """Shifts each picture by up to `most` pixels; edges are repeated."""
-  if not most:
-    return pictures
-  height, width = pictures.shape[1:3]
-  down, right = jax.random.randint(key, (2, pictures.shape[0]), -most, most + 1)
-
-  def matrix(size: int, steps: Array) -> Array:
-    places = jnp.arange(size)
-    source = jnp.clip(places[None, :] - steps[:, None], 0, size - 1)
-    return (source[:, :, None] == places[None, None, :]).astype(jnp.float32)
-
-  # Products with shift matrices: their gradients are products too.
-  return jnp.einsum(
-    "bij,bjkc,blk->bilc",
-    matrix(height, down),
-    pictures,
-    matrix(width, right),
-  )
 
 
 def _distance(params: Params) -> Float[Array, ""]:

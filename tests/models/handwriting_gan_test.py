@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from inksight_jax.models import handwriting_gan
+from inksight_jax.models import generated_pictures, handwriting_gan
 from inksight_jax.networks import readers, vit, word_gan
 from inksight_jax.training import optimizers
 
@@ -96,11 +96,11 @@ def test_balance_gives_legibility_its_share():
   adversarial = jnp.asarray(rng.normal(2.0, 0.03, (4, 8, 24, 1)), jnp.float32)
   legibility = jnp.asarray(rng.normal(-1.0, 70.0, (4, 8, 24, 1)), jnp.float32)
   for share in (0.1, 1.0, 10.0):
-    ratio = handwriting_gan.balance_ratio(adversarial, legibility, share)
+    ratio = generated_pictures.balance_ratio(adversarial, legibility, share)
     assert float(
       np.std(ratio * legibility) / np.std(adversarial)
     ) == pytest.approx(share, rel=0.01)
-  assert handwriting_gan.balance_ratio(adversarial, legibility, None) == 1.0
+  assert generated_pictures.balance_ratio(adversarial, legibility, None) == 1.0
 
 
 def test_the_generator_learns_from_both_judges(params, batch, learn):
@@ -196,7 +196,7 @@ def test_the_penalty_is_the_squared_slope(params, batch):
 def test_shifts_move_pictures_as_wholes():
   picture = np.arange(2 * 6 * 9, dtype=np.float32).reshape(2, 6, 9, 1)
   moved = np.asarray(
-    handwriting_gan.move(jnp.asarray(picture), jax.random.key(4), 2)
+    generated_pictures.move(jnp.asarray(picture), jax.random.key(4), 2)
   )
   for before, after in zip(picture, moved, strict=True):
     shifted = [
