@@ -14,7 +14,8 @@ import optax
 from flax import core as flax_core
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from inksight_jax.models import generated_pictures, losses
+from inksight_jax.models import losses
+from inksight_jax.models.generated_pictures import balance_ratio, move
 from inksight_jax.models.sequence_to_sequence import (
   Key,
   Metrics,
@@ -43,7 +44,7 @@ class HandwritingGAN(SequenceToSequence):
     balance: float | Float[Array, ""] | None = 1.0,
     penalty: float = 1.0,
     shift: int = 2,
-    imitation: float = 1.0,
+    imitation: float | Float[Array, ""] = 1.0,
     **kwargs: Any,
   ) -> None:
     """Binds the networks to their objective.
@@ -116,26 +117,22 @@ class HandwritingGAN(SequenceToSequence):
     pictures = jax.lax.stop_gradient(fake)
 
     def realism(pictures: Array) -> Array:
-      moved = generated_pictures.move(pictures, other_key, self._shift)
+      moved = move(pictures, other_key, self._shift)
       return -jnp.mean(self._apply(fixed, moved, method="judge"))
 
     def legibility(pictures: Array) -> Array:
-      moved = generated_pictures.move(pictures, read_key, self._shift)
+      moved = move(pictures, read_key, self._shift)
       return jnp.mean(self._read_loss(fixed, moved, tokens))
 
     adversarial, toward_real = jax.value_and_grad(realism)(pictures)
     unread, toward_legible = jax.value_and_grad(legibility)(pictures)
-    ratio = generated_pictures.balance_ratio(
-      toward_real, toward_legible, self._balance
-    )
+    ratio = balance_ratio(toward_real, toward_legible, self._balance)
     wanted = toward_real + ratio * toward_legible
     if hands is not None:
       toward_hand = jax.grad(self._unlike, 1)(
         fixed, pictures, style, hands, same
       )
-      share = generated_pictures.balance_ratio(
-        toward_real, toward_hand, self._imitation
-      )
+      share = balance_ratio(toward_real, toward_hand, self._imitation)
       wanted += share * toward_hand
     generating = jnp.sum(fake * jax.lax.stop_gradient(wanted))
 
@@ -143,7 +140,7 @@ class HandwritingGAN(SequenceToSequence):
     both = jnp.concatenate([real, pictures])
     scores = self._apply(
       params,
-      generated_pictures.move(both, move_key, self._shift),
+      move(both, move_key, self._shift),
       method="judge",
     )
     real_scores, fake_scores = jnp.split(scores, 2)
@@ -156,7 +153,7 @@ class HandwritingGAN(SequenceToSequence):
       lambda: jnp.float32(0.0),
     )
     # Moved as well: one that knows its pictures by heart is a poor teacher.
-    moved = generated_pictures.move(real, read_key, self._shift)
+    moved = move(real, read_key, self._shift)
     reading = jnp.mean(self._read_loss(params, moved, tokens))
     loss = (
       generating
