@@ -136,17 +136,7 @@ class HandwritingGAN(SequenceToSequence):
       wanted += share * toward_hand
     generating = jnp.sum(fake * jax.lax.stop_gradient(wanted))
 
-    # Both kinds in one pass, half as much to compile as two.
-    both = jnp.concatenate([real, pictures])
-    scores = self._apply(
-      params,
-      move(both, move_key, self._shift),
-      method="judge",
-    )
-    real_scores, fake_scores = jnp.split(scores, 2)
-    hinge = jnp.mean(jax.nn.relu(1.0 - real_scores)) + jnp.mean(
-      jax.nn.relu(1.0 + fake_scores)
-    )
+    hinge, right = self._judging(params, real, pictures, move_key)
     penalty = jax.lax.cond(
       jax.random.uniform(lazy_key) < 1.0 / _PENALTY_EVERY,
       lambda: self._gradient_penalty(params, real),
@@ -163,7 +153,6 @@ class HandwritingGAN(SequenceToSequence):
       + _distance(params)
       + self._style_loss(params, pictures, style, hands, same)
     )
-    right = jnp.sum(real_scores > 0) + jnp.sum(fake_scores < 0)
     metrics: Metrics = {
       "loss": average(hinge * rows, rows),
       "adversarial_loss": average(adversarial * rows, rows),
@@ -273,6 +262,23 @@ class HandwritingGAN(SequenceToSequence):
     sources = (same | alone).astype(hands.dtype)
     seen = sources @ hands / jnp.sum(sources, axis=1, keepdims=True)
     return jnp.concatenate([image_blocks.normalize(seen)[:half], drawn[half:]])
+
+  def _judging(
+    self,
+    params: Params,
+    real: Float[Array, "batch height width 1"],
+    fake: Float[Array, "batch height width 1"],
+    key: PRNGKeyArray | Array,
+  ) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    """The discriminator's hinge loss, and how many pictures it gets right."""
+    # Both kinds in one pass, half as much to compile as two.
+    both = move(jnp.concatenate([real, fake]), key, self._shift)
+    scores = self._apply(params, both, method="judge")
+    real_scores, fake_scores = jnp.split(scores, 2)
+    hinge = jnp.mean(jax.nn.relu(1.0 - real_scores)) + jnp.mean(
+      jax.nn.relu(1.0 + fake_scores)
+    )
+    return hinge, jnp.sum(real_scores > 0) + jnp.sum(fake_scores < 0)
 
   def _unlike(
     self,
