@@ -28,7 +28,7 @@ import importlib.util
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import beartype  # noqa: F401  (named in the hook below)
 import jax
@@ -71,6 +71,40 @@ def programs_are_compiled_once(
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
   yield
   jax.config.update("jax_compilation_cache_dir", None)
+
+
+@pytest.fixture(scope="session")
+def save_untrained() -> Callable[..., pathlib.Path]:
+  """Writes a model directory with random parameters and returns it.
+
+  Takes the folder, gin files and bindings; `step` of the checkpoint.
+  """
+  from inksight_jax.inference import recipe
+  from inksight_jax.training import checkpoints, state
+
+  def save(
+    folder: pathlib.Path,
+    files: Sequence[str | pathlib.Path],
+    bindings: Sequence[str] = (),
+    step: int = 3,
+  ) -> pathlib.Path:
+    recipe.parse([str(file) for file in files], list(bindings))
+    built = recipe.build()
+    built.save(folder)
+    shapes = built.tasks.input_shapes(1)
+    # Compiled as one: operation by operation it takes several times as long.
+    init = jax.jit(
+      lambda key: built.model.get_initial_variables(key, shapes)["params"]
+    )
+    params = init(jax.random.key(0)).unfreeze()
+    checkpointer = checkpoints.Checkpointer(str(folder))
+    made = state.TrainState(jax.numpy.int32(step), params, ())
+    checkpointer.save(made, seed=0)
+    checkpointer.wait()
+    checkpointer.close()
+    return folder
+
+  return save
 
 
 @pytest.fixture(scope="session")

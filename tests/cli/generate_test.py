@@ -3,45 +3,31 @@
 import csv
 import json
 import pathlib
+from collections.abc import Callable
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from inksight_jax.cli import generate, main
 from inksight_jax.datasets.image_folder import read_image_folder
-from inksight_jax.inference import recipe, word_generator
-from inksight_jax.training import checkpoints, state
+from inksight_jax.inference import word_generator
 
 pytest.importorskip("sklearn")
 RECIPES = pathlib.Path(__file__).parents[2] / "gin" / "recipes"
 
 
-def save_untrained(folder: pathlib.Path, name: str) -> pathlib.Path:
-  recipe.parse(
-    [str(RECIPES / f"{name}.gin")],
-    # As small as it gets.
-    ["word_gan.WordGANConfig.widths = (8, 8, 8)"] if "gan" in name else [],
-  )
-  built = recipe.build()
-  built.save(folder)
-  shapes = built.tasks.input_shapes(1)
-  init = jax.jit(
-    lambda key: built.model.get_initial_variables(key, shapes)["params"]
-  )
-  params = init(jax.random.key(0)).unfreeze()
-  checkpointer = checkpoints.Checkpointer(str(folder))
-  checkpointer.save(state.TrainState(jax.numpy.int32(3), params, ()), seed=0)
-  checkpointer.wait()
-  checkpointer.close()
-  return folder
-
-
 @pytest.fixture(scope="module")
-def gan(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  folder = tmp_path_factory.mktemp("gan")
-  return save_untrained(folder, "handwriting_gan_quickstart")
+def gan(
+  tmp_path_factory: pytest.TempPathFactory,
+  save_untrained: Callable[..., pathlib.Path],
+) -> pathlib.Path:
+  return save_untrained(
+    tmp_path_factory.mktemp("gan"),
+    [RECIPES / "handwriting_gan_quickstart.gin"],
+    # As small as it gets.
+    ["word_gan.WordGANConfig.widths = (8, 8, 8)"],
+  )
 
 
 def test_words_become_a_data_set(gan, tmp_path, capsys):
@@ -81,8 +67,10 @@ def test_what_cannot_be_written_leaves_nothing_behind(gan, tmp_path, capsys):
   assert not out.exists()
 
 
-def test_a_judge_scores_it(gan, tmp_path, capsys):
-  judge = save_untrained(tmp_path / "judge", "word_recognizer_quickstart")
+def test_a_judge_scores_it(gan, tmp_path, capsys, save_untrained):
+  judge = save_untrained(
+    tmp_path / "judge", [RECIPES / "word_recognizer_quickstart.gin"]
+  )
   arguments = [f"--judge={judge}", f"--output_dir={tmp_path}", "--samples=12"]
   assert main.main(["evaluate", f"--model_dir={gan}", *arguments]) == 0
   metrics = json.loads((tmp_path / "metrics.json").read_text())

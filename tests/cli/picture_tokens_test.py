@@ -3,17 +3,15 @@
 import csv
 import json
 import pathlib
+from collections.abc import Callable
 
 import cv2
-import jax
 import numpy as np
 import pytest
 
 from inksight_jax.cli import main
 from inksight_jax.datasets.picture_tokens import write_picture_tokens
 from inksight_jax.datasets.record import Record
-from inksight_jax.inference import recipe
-from inksight_jax.training import checkpoints, state
 
 pytest.importorskip("sklearn")
 RECIPES = pathlib.Path(__file__).parents[2] / "gin" / "recipes"
@@ -23,22 +21,6 @@ SMALL = [
   "transformer_decoder.DecoderConfig.num_layers = 1",
   "WIDTHS = (4, 4, 4)",
 ]
-
-
-def save_untrained(folder: pathlib.Path, name: str, *bindings: str) -> str:
-  recipe.parse([str(RECIPES / f"{name}.gin")], bindings)
-  built = recipe.build()
-  built.save(folder)
-  shapes = built.tasks.input_shapes(1)
-  init = jax.jit(
-    lambda key: built.model.get_initial_variables(key, shapes)["params"]
-  )
-  params = init(jax.random.key(0)).unfreeze()
-  checkpointer = checkpoints.Checkpointer(str(folder))
-  checkpointer.save(state.TrainState(jax.numpy.int32(3), params, ()), seed=0)
-  checkpointer.wait()
-  checkpointer.close()
-  return str(folder)
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +42,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory, data: str) -> str:
+def reader(
+  tmp_path_factory: pytest.TempPathFactory,
+  save_untrained: Callable[..., pathlib.Path],
+  data: str,
+) -> pathlib.Path:
   return save_untrained(
     tmp_path_factory.mktemp("reader"),
-    "inverse_dalle_quickstart_text",
-    f"DATA_PATH = {data!r}",
-    *SMALL,
+    [RECIPES / "inverse_dalle_quickstart_text.gin"],
+    [f"DATA_PATH = {data!r}", *SMALL],
   )
 
 
@@ -118,14 +103,16 @@ def test_pictures_of_nothing_in_particular_are_labelled(
   assert "PICTURE_FIRST = False" in capsys.readouterr().err
 
 
-def test_words_are_drawn_and_judged(tmp_path, data, capsys):
+def test_words_are_drawn_and_judged(tmp_path, data, capsys, save_untrained):
   writer = save_untrained(
     tmp_path / "writer",
-    "inverse_dalle_quickstart_text",
-    f"DATA_PATH = {data!r}",
-    "PICTURE_FIRST = False",
-    'RATES = {"text_to_image": 1.0}',
-    *SMALL,
+    [RECIPES / "inverse_dalle_quickstart_text.gin"],
+    [
+      f"DATA_PATH = {data!r}",
+      "PICTURE_FIRST = False",
+      'RATES = {"text_to_image": 1.0}',
+      *SMALL,
+    ],
   )
   out = tmp_path / "out"
   command = ["generate", f"--model_dir={writer}", f"--output_dir={out}"]
@@ -133,7 +120,9 @@ def test_words_are_drawn_and_judged(tmp_path, data, capsys):
   assert len(list(out.glob("0*.png"))) == 4
   assert main.main([*command, "12345678"]) == 1
   assert "cannot be written" in capsys.readouterr().err
-  judge = save_untrained(tmp_path / "judge", "inverse_dalle_judge")
+  judge = save_untrained(
+    tmp_path / "judge", [RECIPES / "inverse_dalle_judge.gin"]
+  )
   command = ["evaluate", f"--model_dir={writer}", f"--judge={judge}"]
   assert main.main([*command, "--samples=6", f"--output_dir={out}"]) == 0
   metrics = json.loads((out / "metrics.json").read_text())

@@ -2,23 +2,21 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 
 from inksight_jax.cli import main
 from inksight_jax.datasets.picture_tokens import read_picture_tokens
 from inksight_jax.inference import held_out, recipe, reconstructions
-from inksight_jax.training import checkpoints, state
 
 pytest.importorskip("sklearn")
 
 
 @pytest.fixture(scope="module")
-def model_dir(tmp_path_factory):
+def model_dir(tmp_path_factory, save_untrained):
   """Of the quickstart, as small as it gets; two canvases that come often."""
-  folder = tmp_path_factory.mktemp("codes")
-  recipe.parse(
+  return save_untrained(
+    tmp_path_factory.mktemp("codes"),
     ["gin/recipes/inverse_dalle_quickstart.gin"],
     [
       "WIDTHS = (4, 4)",
@@ -30,18 +28,6 @@ def model_dir(tmp_path_factory):
       "joined.Join.deals = 1",
     ],
   )
-  built = recipe.build()
-  built.save(folder)
-  shapes = built.tasks.input_shapes(1)
-  init = jax.jit(
-    lambda key: built.model.get_initial_variables(key, shapes)["params"]
-  )
-  params = init(jax.random.key(0)).unfreeze()
-  checkpointer = checkpoints.Checkpointer(str(folder))
-  checkpointer.save(state.TrainState(jax.numpy.int32(3), params, ()), seed=0)
-  checkpointer.wait()
-  checkpointer.close()
-  return folder
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 import pathlib
 
-import jax
 import numpy as np
 import pytest
 
 from inksight_jax.cli import main
 from inksight_jax.inference import recipe
-from inksight_jax.training import checkpoints, initial_weights, mesh, state
+from inksight_jax.training import checkpoints, initial_weights, mesh
 
 pytest.importorskip("sklearn")
 GIN = pathlib.Path(__file__).parents[2] / "gin"
@@ -16,22 +15,10 @@ RECIPE = GIN / "recipes" / "inverse_dalle_quickstart.gin"
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> str:
+def reader(tmp_path_factory, save_untrained) -> str:
   """An untrained reader's model directory."""
-  folder = tmp_path_factory.mktemp("reader")
-  recipe.parse([str(GIN / "recipes" / "inverse_dalle_judge.gin")], [])
-  built = recipe.build()
-  built.save(folder)
-  shapes = built.tasks.input_shapes(1)
-  init = jax.jit(
-    lambda key: built.model.get_initial_variables(key, shapes)["params"]
-  )
-  params = init(jax.random.key(7)).unfreeze()
-  checkpointer = checkpoints.Checkpointer(str(folder))
-  checkpointer.save(state.TrainState(jax.numpy.int32(1), params, ()), seed=0)
-  checkpointer.wait()
-  checkpointer.close()
-  return str(folder)
+  judge = GIN / "recipes" / "inverse_dalle_judge.gin"
+  return str(save_untrained(tmp_path_factory.mktemp("reader"), [judge]))
 
 
 def test_the_reader_stays_as_it_is_and_behind(reader, tmp_path, capsys):
