@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from inksight_jax.cli import data_prepare, data_tokenize
+from inksight_jax.cli import data_draw, data_prepare, data_tokenize
 from inksight_jax.cli.train import add_gin_arguments
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ What there is to train on. `list` names the data sets and says which are there,
 fast, `show` draws samples, `vocabulary` counts characters and target lengths of
 a recipe, `cache` renders its tasks into array shards, which train without
 TensorFlow and without rendering again, `tokenize` turns pictures into codes by
-a trained VQ-VAE.
+a trained VQ-VAE, `draw` codes into pictures.
 """
 EPILOG = """\
 examples:
@@ -34,6 +34,8 @@ examples:
     --output_dir=caches/characters --repeats=4
   inksight-jax data tokenize --model_dir=runs/codes --output_dir=tokens \\
     --repeats=10
+  inksight-jax data draw --model_dir=runs/codes --path=tokens \
+    --output_dir=drawn
   inksight-jax data vocabulary --gin_file=gin/recipes/unipen_words.gin \
     --gin.DATA_PATH='"data/unipen"'
 
@@ -60,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   data_tokenize.add_tokenize_arguments(
     verbs.add_parser("tokenize", help="write the codes of pictures")
+  )
+  data_draw.add_draw_arguments(
+    verbs.add_parser("draw", help="write the pictures of codes")
   )
   _add_vocabulary_arguments(
     verbs.add_parser("vocabulary", help="count characters and target lengths")

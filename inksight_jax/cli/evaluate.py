@@ -40,6 +40,7 @@ examples:
   inksight-jax evaluate --model_dir=runs/mine --cache=caches/unipen --json
   inksight-jax evaluate --model_dir=runs/my_hand --baseline=runs/mine
   inksight-jax evaluate --model_dir=runs/gan --judge=runs/judge
+  inksight-jax evaluate --model_dir=runs/ocr --tokenizer=runs/codes --views=10
 """
 # What the table shows, in this order; metrics.json has everything.
 COLUMNS = (
@@ -115,6 +116,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   batch_size_option(parser, 32)
   weights_option(parser)
   evaluate_words.add_arguments(parser)
+  group = parser.add_argument_group("language models of picture tokens")
+  group.add_argument(
+    "--tokenizer",
+    metavar="DIR",
+    help="the first stage, whose held-out pictures are read as well; keys "
+    "<task>_views/<metric>",
+  )
+  group.add_argument(
+    "--views",
+    type=int,
+    default=1,
+    metavar="N",
+    help="of each of these pictures, N - 1 of them changed, whose confidences "
+    "are added up (default: %(default)s)",
+  )
+  generate_tokens.temperature_option(group)
   parser.add_argument(
     "--json", action="store_true", help="print the metrics as JSON"
   )
@@ -145,6 +162,11 @@ def run(args: argparse.Namespace) -> int:
   )
   from inksight_jax.pipeline.task_set import write_text
 
+  if args.views != 1 and args.tokenizer is None:
+    raise ValueError(
+      f"--views {args.views} are made of pictures: name the first stage by "
+      "--tokenizer."
+    )
   start = time.perf_counter()
   # What the model says by itself.
   model = predictor.load(
@@ -161,9 +183,7 @@ def run(args: argparse.Namespace) -> int:
   samples = held_out.held_out_samples(
     tasks, args.split, args.samples, args.seed, args.cache
   )
-  before = {}
-  if args.baseline is not None:
-    before = _before(model, args.baseline, samples, args.seed)
+  beside = _beside(args, model, samples)
   result = evaluation.evaluate(model, samples, args.seed)
   output_dir = args.output_dir or args.model_dir
   os.makedirs(output_dir, exist_ok=True)
@@ -181,7 +201,7 @@ def run(args: argparse.Namespace) -> int:
   )
   metrics = (
     result.metrics
-    | before
+    | beside
     | {
       "split": args.split,
       "wall_seconds": round(time.perf_counter() - start, 3),
@@ -195,7 +215,7 @@ def run(args: argparse.Namespace) -> int:
     print(json.dumps(metrics, indent=2))
   else:
     print(table(metrics))
-    if before:
+    if args.baseline is not None:
       print(comparison(metrics))
     print(f"{output_dir}: {', '.join(['metrics.json', *files])}")
   return 0
@@ -285,6 +305,24 @@ def comparison(metrics: Mapping[str, Any]) -> str:
     )
     for row in rows
   )
+
+
+def _beside(
+  args: argparse.Namespace,
+  model: Predictor,
+  samples: Mapping[str, Sequence[Sample]],
+) -> dict[str, float | int]:
+  """What else the options ask to be scored, under keys of its own."""
+  scores: dict[str, float | int] = {}
+  if args.baseline is not None:
+    scores |= _before(model, args.baseline, samples, args.seed)
+  if args.tokenizer is not None:
+    from inksight_jax.inference import picture_views
+
+    scores |= picture_views.evaluate(
+      model, args.tokenizer, args.split, args.samples, args.views, args.seed
+    )
+  return scores
 
 
 def _before(

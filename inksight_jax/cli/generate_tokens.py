@@ -36,12 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     metavar="SHARE",
     help="of the tokens of such a picture (default: %(default)s)",
   )
+  temperature_option(group)
+
+
+def temperature_option(group: Any) -> None:
+  """Adds --temperature to a group of options."""
   group.add_argument(
     "--temperature",
     type=float,
     default=1.0,
     metavar="T",
-    help="of sampled tokens; below 1 for likelier ones (default: %(default)s)",
+    help="of sampled tokens; below 1 for likelier ones, which are easier to "
+    "read and more alike (default: %(default)s)",
   )
 
 
@@ -101,7 +107,9 @@ def score(args: argparse.Namespace) -> int:
   from inksight_jax.pipeline.task_set import write_text
 
   start = time.perf_counter()
-  writer = picture_writer.load(args.model_dir, args.step, args.batch_size)
+  writer = picture_writer.load(
+    args.model_dir, args.step, args.batch_size, args.temperature
+  )
   tasks = writer.tasks
   if args.path is not None:
     tasks = dataclasses.replace(tasks, path=args.path)
@@ -123,6 +131,7 @@ def score(args: argparse.Namespace) -> int:
     **{f"{task}/{name}": value for name, value in result.metrics.items()},
     "step": writer.step,
     "judge_step": judge.step,
+    "temperature": args.temperature,
     "seed": args.seed,
     "split": args.split,
     "wall_seconds": round(time.perf_counter() - start, 3),

@@ -17,7 +17,8 @@ Keys are `<task>/<metric>`:
 
 `<metric>_shuffled` scores each prediction against another sample's truth. What
 a task `<task>_square` scores is also there as `<task>/<metric>_square`: the
-same with pictures on square canvases.
+same with pictures on square canvases; and `<task>_views/<metric>` what several
+views of each held-out picture are read as (`picture_views`).
 """
 
 from __future__ import annotations
@@ -144,12 +145,8 @@ def evaluate_task(
     if info.writes_ink:
       scores |= inks.add(outcome.sample.ink, outcome.ink)
     outcomes.append(dataclasses.replace(outcome, scores=scores))
-  metrics = texts.result() if info.writes_text else {}
-  metrics |= confidence_scores(outcomes) if info.writes_text else {}
-  metrics |= by_class(texts.truths, texts.predictions)
-  if info.writes_text:
-    groups = [predictor.tasks.group(sample.example) for sample in samples]
-    metrics |= by_class(texts.truths, texts.predictions, groups)
+  groups = [predictor.tasks.group(sample.example) for sample in samples]
+  metrics = text_scores(texts, outcomes, groups) if info.writes_text else {}
   metrics |= inks.result() if info.writes_ink else {}
   metrics |= teacher_forced(predictor, samples)
   metrics["truncated"] = float(np.mean([o.truncated for o in outcomes]))
@@ -190,6 +187,25 @@ def predict_samples(
       )
     )
   return outcomes
+
+
+def text_scores(
+  texts: TextEvaluation, outcomes: Sequence[Outcome], groups: Sequence[str]
+) -> dict[str, float]:
+  """All numbers of a task that writes text, by metric.
+
+  Args:
+    texts: what was read, beside the truth.
+    outcomes: the same, with confidences.
+    groups: of each sample, as the tasks group pictures.
+  """
+  pairs = texts.truths, texts.predictions
+  return {
+    **texts.result(),
+    **confidence_scores(outcomes),
+    **by_class(*pairs),
+    **by_class(*pairs, groups),
+  }
 
 
 def confidence_scores(outcomes: Sequence[Outcome]) -> dict[str, float]:

@@ -82,7 +82,9 @@ class TokenPredictor(Predictor):
     shown = [
       dataclasses.replace(image, image=view)
       for image in prepared
-      for view in make_views(image.image, self.views)
+      for view in make_views(
+        image.image, self.views, config=self.tasks.view_config
+      )
     ]
     results = super().predict_prepared(shown, self._task(task))
     return [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,12 @@ from inksight_jax.ink.normalize import Placement
 from inksight_jax.ink.types import Ink
 from inksight_jax.pipeline.examples import Example, Skip
 from inksight_jax.pipeline.filters import lack
-from inksight_jax.pipeline.mixture import Source
+from inksight_jax.pipeline.mixture import Source, tuples
 from inksight_jax.pipeline.task_set import TaskInfo, TaskSet
 from inksight_jax.rendering.letterbox import PADDINGS, Padding
 from inksight_jax.rendering.templates import Templates
+from inksight_jax.rendering.views import ViewConfig
+from inksight_jax.rendering.warp import WarpConfig
 from inksight_jax.text.codecs import EOS_ID, UNK_ID
 from inksight_jax.text.picture_tokens import PictureCodec
 from inksight_jax.text.vocabulary import Vocabulary
@@ -51,6 +53,7 @@ class TokenTasks(TaskSet):
     square: whether pictures to predict are put on square canvases.
     padding: what fills the rest of these canvases, as when they were tokenised:
       "paper", "black" or "white".
+    view_config: how the views of a picture differ that may be read beside it.
   """
 
   FAMILY: ClassVar[str] = "picture_tokens"
@@ -68,6 +71,7 @@ class TokenTasks(TaskSet):
   patch: int = 16
   square: bool = False
   padding: Padding = "black"
+  view_config: ViewConfig = dataclasses.field(default_factory=ViewConfig)
 
   def __post_init__(self) -> None:
     super().__post_init__()
@@ -183,6 +187,12 @@ class TokenTasks(TaskSet):
     start = np.asarray([self.vocabulary.start_id], np.int32)
     return Example(nothing, np.concatenate([start, text]), picture)
 
+  def identity(self) -> dict[str, Any]:
+    """As of every family; what else may be read changes no example."""
+    values = super().identity()
+    del values["view_config"]
+    return values
+
   def grid(self, example: Example) -> NDArray[np.int32]:
     """The codes int32[rows, columns] of an example's picture."""
     ids = example.inputs if self.picture_first else example.targets
@@ -190,7 +200,20 @@ class TokenTasks(TaskSet):
 
   def group(self, example: Example) -> str:
     """If an example's picture is "horizontal" or "vertical", or neither: ""."""
-    rows, columns = self.grid(example).shape
-    if rows == columns:
-      return ""
-    return "horizontal" if columns > rows else "vertical"
+    return orientation(*self.grid(example).shape)
+
+  @classmethod
+  def _restored(cls, values: dict[str, Any]) -> dict[str, Any]:
+    """Builds the configuration again; older descriptions have none."""
+    if "view_config" in values:
+      view = dict(values["view_config"])
+      warp = WarpConfig(**tuples(view.pop("warp")))
+      values["view_config"] = ViewConfig(warp, **view)
+    return values
+
+
+def orientation(height: int, width: int) -> str:
+  """If a picture is "horizontal" or "vertical", or neither: ""."""
+  if height == width:
+    return ""
+  return "horizontal" if width > height else "vertical"

@@ -9,9 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+import inksight_jax
 from inksight_jax.cli import main
 from inksight_jax.datasets.picture_tokens import write_picture_tokens
 from inksight_jax.datasets.record import Record
+from inksight_jax.inference import held_out, reconstructions, token_predictor
+from inksight_jax.metrics.text import character_error_rate
 
 pytest.importorskip("sklearn")
 RECIPES = pathlib.Path(__file__).parents[2] / "gin" / "recipes"
@@ -64,6 +67,40 @@ def test_held_out_pictures_are_read_and_scored(reader, tmp_path, capsys):
   assert metrics["recognize_tokens/samples_vertical"] == 3
   assert 0 <= metrics["recognize_tokens/exact_match_vertical"] <= 1
   assert (out / "samples.png").exists()
+
+
+def test_pictures_of_the_first_stage_are_read_in_views(
+  reader, tmp_path, capsys, save_untrained
+):
+  codes = save_untrained(
+    tmp_path / "codes",
+    [RECIPES / "inverse_dalle_quickstart.gin"],
+    ["WIDTHS = (4, 4, 4)"],
+  )
+  out = tmp_path / "out"
+  command = ["evaluate", f"--model_dir={reader}", f"--output_dir={out}"]
+  command += ["--samples=8", "--views=3"]
+  assert main.main(command) == 1
+  assert "--tokenizer" in capsys.readouterr().err
+  assert main.main([*command, f"--tokenizer={codes}"]) == 0
+  assert "recognize_tokens_views" in capsys.readouterr().out
+  metrics = json.loads((out / "metrics.json").read_text())
+  # Picture by picture, as `predict` would.
+  model = inksight_jax.load(reader)
+  token_predictor.set_views(model, 3)
+  tasks = reconstructions.load(codes).tasks
+  samples = held_out.held_out_samples(tasks, "test", 8)["reconstruct"]
+  pictures = [sample.example.image for sample in samples]
+  read = [model.recognize(picture).text for picture in pictures]
+  assert any(read)
+  name = "recognize_tokens_views"
+  assert metrics["views"] == 3 and metrics[f"{name}/samples"] == 8
+  np.testing.assert_allclose(
+    metrics[f"{name}/cer"],
+    character_error_rate([sample.text for sample in samples], read),
+  )
+  wide = sum(p.shape[1] > p.shape[0] for p in pictures)
+  assert metrics[f"{name}/samples_horizontal"] == wide
 
 
 def test_photos_are_read_in_one_view_or_several(reader, tmp_path):
@@ -128,3 +165,15 @@ def test_words_are_drawn_and_judged(tmp_path, data, capsys, save_untrained):
   metrics = json.loads((out / "metrics.json").read_text())
   assert metrics["text_to_image/judge_cer"] > 0.3
   assert 0 <= metrics["text_to_image/parsed"] <= 1
+  assert metrics["temperature"] == 1.0
+  # The likeliest picture of a text is always the same; others are not.
+  cold, warm = (_drawn(writer, tmp_path / t, t) for t in ("1e-6", "1.0"))
+  assert (cold[0] == cold[1]).all()
+  assert warm[0].shape != warm[1].shape or (warm[0] != warm[1]).any()
+
+
+def _drawn(writer, out, temperature):
+  command = ["generate", f"--model_dir={writer}", f"--output_dir={out}"]
+  command += ["12", "--styles=2", f"--temperature={temperature}"]
+  assert main.main(command) == 0
+  return [cv2.imread(str(path)) for path in sorted(out.glob("0*.png"))]

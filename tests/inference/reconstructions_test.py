@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from inksight_jax.cli import main
+from inksight_jax.datasets.image_folder import read_image_folder
 from inksight_jax.datasets.picture_tokens import read_picture_tokens
 from inksight_jax.inference import held_out, recipe, reconstructions
 
@@ -106,9 +107,24 @@ def test_a_data_set_becomes_codes(model_dir, coder, tmp_path, capsys):
     assert record.text == sample.text
     (codes,) = coder.encode([sample.example.image])
     np.testing.assert_array_equal(record.codes, codes)
+  # And back: an image folder of what the codes draw.
+  drawn = tmp_path / "drawn"
+  command = ["data", "draw", f"--model_dir={model_dir}", f"--path={tmp_path}"]
+  command += [f"--output_dir={drawn}", "--batch_size=8"]
+  assert main.main([*command, "--split=train"]) == 1
+  assert "no split train" in capsys.readouterr().err
+  assert main.main([*command, "--samples=9"]) == 0
+  pictures = list(read_image_folder(drawn, split="test"))
+  assert [p.text for p in pictures] == [r.text for r in records[:9]]
+  for picture, record in zip(pictures, records, strict=False):
+    (whole,) = coder.decode([record.codes])
+    rows, columns = picture.image.shape[:2]
+    np.testing.assert_array_equal(picture.image, whole[:rows, :columns])
+    assert whole[rows:].max(initial=0) < 64 > whole[:, columns:].max(initial=0)
   # The control: the same pictures, one canvas for all.
   square = tmp_path / "square"
-  command = [*command, "--square", f"--output_dir={square}"]
+  command = ["data", "tokenize", f"--model_dir={model_dir}", "--split=test"]
+  command += ["--batch_size=8", "--square", f"--output_dir={square}"]
   assert main.main(command) == 0
   others = list(read_picture_tokens(square, split="test"))
   assert {r.codes.shape for r in others} == {(2, 2)}

@@ -21,7 +21,8 @@ from inksight_jax.networks import (
   vqvae,
 )
 from inksight_jax.pipeline.token_tasks import TokenTasks
-from inksight_jax.rendering.views import make_views
+from inksight_jax.rendering.views import ViewConfig, make_views
+from inksight_jax.rendering.warp import WarpConfig
 from inksight_jax.text.codecs import CharacterCodec
 from inksight_jax.text.picture_tokens import PictureCodec
 from inksight_jax.text.vocabulary import Vocabulary
@@ -178,6 +179,13 @@ def test_views_are_the_picture_and_changed_ones():
   # Ink stays ink: the same views of grey have no colour.
   grey = make_views(picture[..., :1].repeat(3, axis=2), 4, seed=1)
   assert all(np.ptp(view.astype(int), axis=2).max() == 0 for view in grey)
+  # Shape alone: every colour was there before.
+  bent = ViewConfig(WarpConfig(chance=1.0, shift=0.1), 0, 0, 0)
+  shifted = make_views(picture, 3, seed=1, config=bent)[1]
+  assert (shifted != picture).any()
+  assert shifted.reshape(-1, 3).max(axis=0).tolist() == [200, 40, 90]
+  with pytest.raises(ValueError, match="hue -1"):
+    ViewConfig(hue=-1)
 
 
 def test_held_out_codes_are_read_and_shown(reader):

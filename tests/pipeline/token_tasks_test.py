@@ -1,6 +1,7 @@
 """Tasks over pictures made of codes: both orders, from store to batch."""
 
 import dataclasses
+import json
 import pathlib
 
 import numpy as np
@@ -14,6 +15,8 @@ from inksight_jax.pipeline.families import load_tasks
 from inksight_jax.pipeline.mixture import Source
 from inksight_jax.pipeline.shard_writer import write_shards
 from inksight_jax.pipeline.token_tasks import TokenTasks
+from inksight_jax.rendering.views import ViewConfig
+from inksight_jax.rendering.warp import WarpConfig
 from inksight_jax.text.codecs import CharacterCodec
 from inksight_jax.text.picture_tokens import PictureCodec
 from inksight_jax.text.vocabulary import Vocabulary
@@ -139,6 +142,21 @@ def test_square_canvases_are_a_task_of_their_own(folders):
     ("recognize_tokens/dynamic", True),
     ("recognize_tokens_square/square", False),
   }
+
+
+def test_views_change_no_example():
+  tasks = _tasks("")
+  bent = dataclasses.replace(
+    tasks, view_config=ViewConfig(WarpConfig(chance=1.0, elastic=0.5), 0, 0, 0)
+  )
+  assert bent.name == tasks.name and bent != tasks
+  text = bent.to_json()
+  assert TokenTasks.from_json(text, VOCABULARY) == bent
+  # Written before there were any.
+  values = json.loads(text)
+  del values["view_config"]
+  again = TokenTasks.from_json(json.dumps(values), VOCABULARY)
+  assert again == tasks
 
 
 def test_one_model_has_one_order():
