@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from inksight_jax.cli import data_draw, data_prepare, data_tokenize
+from inksight_jax.cli.options import SPLITS, splits_option
 from inksight_jax.cli.train import add_gin_arguments
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ examples:
 An interrupted `prepare` or `cache` goes on where it stopped when it is run
 again, and ends with the same files.
 """
-SPLITS = ("train", "validation", "test")
 # Side of the pictures that `show` draws, pixels.
 SHOW_SIZE = 160
 
@@ -107,12 +107,7 @@ def _add_cache_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     "--output_dir", required=True, metavar="DIR", help="where the shards go"
   )
-  parser.add_argument(
-    "--split",
-    action="append",
-    choices=SPLITS,
-    help="a split to write; all three by default",
-  )
+  splits_option(parser)
   parser.add_argument(
     "--repeats",
     type=int,

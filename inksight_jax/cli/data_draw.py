@@ -8,11 +8,16 @@ import io
 import os
 from typing import TYPE_CHECKING
 
+from inksight_jax.cli.options import (
+  batch_size_option,
+  splits_option,
+  step_option,
+)
+
 if TYPE_CHECKING:
   from inksight_jax.datasets.record import Record
   from inksight_jax.inference.reconstructions import PictureCoder
 
-SPLITS = ("train", "validation", "test")
 # Grids that are drawn before any of them is written.
 _BLOCK = 1024
 
@@ -35,12 +40,7 @@ def add_draw_arguments(parser: argparse.ArgumentParser) -> None:
     help="where the pictures and labels.csv go: an image folder, as recipes "
     "read it",
   )
-  parser.add_argument(
-    "--split",
-    action="append",
-    choices=SPLITS,
-    help="a split to draw; all three by default",
-  )
+  splits_option(parser)
   parser.add_argument(
     "--samples",
     type=int,
@@ -48,16 +48,8 @@ def add_draw_arguments(parser: argparse.ArgumentParser) -> None:
     metavar="N",
     help="most pictures of a split, its first ones; all by default",
   )
-  parser.add_argument(
-    "--step", type=int, metavar="N", help="checkpoint; the latest by default"
-  )
-  parser.add_argument(
-    "--batch_size",
-    type=int,
-    default=64,
-    metavar="N",
-    help="pictures drawn together (default: %(default)s)",
-  )
+  step_option(parser)
+  batch_size_option(parser, 64)
   parser.set_defaults(run=run_draw)
 
 

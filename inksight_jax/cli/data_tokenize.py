@@ -9,11 +9,17 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from inksight_jax.cli.options import (
+  SPLITS,
+  batch_size_option,
+  splits_option,
+  step_option,
+)
+
 if TYPE_CHECKING:
   from inksight_jax.datasets.record import Record
   from inksight_jax.inference.reconstructions import Image, PictureCoder
 
-SPLITS = ("train", "validation", "test")
 # Canvases that wait for others of their shape.
 _BLOCK = 1024
 
@@ -26,12 +32,7 @@ def add_tokenize_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     "--output_dir", required=True, metavar="DIR", help="where the codes go"
   )
-  parser.add_argument(
-    "--split",
-    action="append",
-    choices=SPLITS,
-    help="a split to write; all three by default",
-  )
+  splits_option(parser)
   parser.add_argument(
     "--path",
     metavar="PATH",
@@ -54,16 +55,8 @@ def add_tokenize_arguments(parser: argparse.ArgumentParser) -> None:
     help="put all pictures on one square canvas of the same budget, as a "
     "control",
   )
-  parser.add_argument(
-    "--step", type=int, metavar="N", help="checkpoint; the latest by default"
-  )
-  parser.add_argument(
-    "--batch_size",
-    type=int,
-    default=64,
-    metavar="N",
-    help="pictures coded together (default: %(default)s)",
-  )
+  step_option(parser)
+  batch_size_option(parser, 64)
   parser.add_argument("--json", action="store_true", help="print JSON")
   parser.set_defaults(run=run_tokenize)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+SPLITS = ("train", "validation", "test")
+
 
 def weights_option(parser: argparse.ArgumentParser) -> None:
   """Adds `--weights`: how exactly the decoder's weights are kept."""
@@ -24,6 +26,16 @@ def step_option(parser: argparse.ArgumentParser) -> None:
     metavar="N",
     help="checkpoint, or `best` of those that were kept by a metric; the "
     "latest by default",
+  )
+
+
+def splits_option(parser: argparse.ArgumentParser) -> None:
+  """Adds --split, a list; None for all three."""
+  parser.add_argument(
+    "--split",
+    action="append",
+    choices=SPLITS,
+    help="a split to write; all three by default",
   )
 
 

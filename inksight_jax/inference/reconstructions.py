@@ -109,7 +109,7 @@ def by_shape(items: Sequence[NDArray[Any]], batch_size: int) -> list[list[int]]:
 
 def load(
   model_dir: str | os.PathLike[str],
-  step: int | None = None,
+  step: int | str | None = None,
   batch_size: int = 32,
 ) -> PictureCoder:
   """Opens a model directory; gin's configuration is replaced by its own.
