@@ -166,6 +166,12 @@ def test_words_are_drawn_and_judged(tmp_path, data, capsys, save_untrained):
   assert metrics["text_to_image/judge_cer"] > 0.3
   assert 0 <= metrics["text_to_image/parsed"] <= 1
   assert metrics["temperature"] == 1.0
+  sheets = [(out / "sheet.png").read_bytes()]
+  command += ["--samples=6", f"--output_dir={out}"]
+  for extra in ([], ["--temperature=1e-6"]):
+    assert main.main([*command, *extra]) == 0
+    sheets.append((out / "sheet.png").read_bytes())
+  assert sheets[0] == sheets[1] != sheets[2]
   # The likeliest picture of a text is always the same; others are not.
   cold, warm = (_drawn(writer, tmp_path / t, t) for t in ("1e-6", "1.0"))
   assert (cold[0] == cold[1]).all()

@@ -164,6 +164,13 @@ def test_views_vote_with_their_confidences(reader):
   found = several.predict([picture, picture], "recognize_tokens")
   assert len(found) == 2 and found[0].candidates == found[1].candidates
   assert sum(sure for _, sure in found[0].candidates) <= 1.0
+  # The tasks say how views differ: not at all, and three read as one does.
+  several.tasks = dataclasses.replace(
+    several.tasks, view_config=ViewConfig(WarpConfig(), 0, 0, 0)
+  )
+  (found,) = several.predict([picture], "recognize_tokens")
+  assert [text for text, _ in found.candidates] == [result.text]
+  np.testing.assert_allclose(found.confidence, result.confidence, rtol=1e-5)
   with pytest.raises(ValueError, match="0 views"):
     token_predictor.set_views(several, 0)
 
