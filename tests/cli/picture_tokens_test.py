@@ -13,7 +13,12 @@ import inksight_jax
 from inksight_jax.cli import main
 from inksight_jax.datasets.picture_tokens import write_picture_tokens
 from inksight_jax.datasets.record import Record
-from inksight_jax.inference import held_out, reconstructions, token_predictor
+from inksight_jax.inference import (
+  held_out,
+  picture_views,
+  reconstructions,
+  token_predictor,
+)
 from inksight_jax.metrics.text import character_error_rate
 
 pytest.importorskip("sklearn")
@@ -99,6 +104,11 @@ def test_pictures_of_the_first_stage_are_read_in_views(
     metrics[f"{name}/cer"],
     character_error_rate([sample.text for sample in samples], read),
   )
+  # Three views, not one: the same numbers, and the model goes on so.
+  token_predictor.set_views(model, 1)
+  scores = picture_views.evaluate(model, codes, "test", 8, 3)
+  assert model.views == 3
+  assert scores.items() <= metrics.items()
   wide = sum(p.shape[1] > p.shape[0] for p in pictures)
   assert metrics[f"{name}/samples_horizontal"] == wide
 
