@@ -35,7 +35,7 @@ examples:
     --output_dir=caches/characters --repeats=4
   inksight-jax data tokenize --model_dir=runs/codes --output_dir=tokens \\
     --repeats=10
-  inksight-jax data draw --model_dir=runs/codes --path=tokens \
+  inksight-jax data draw --model_dir=runs/codes --path=tokens \\
     --output_dir=drawn
   inksight-jax data vocabulary --gin_file=gin/recipes/unipen_words.gin \
     --gin.DATA_PATH='"data/unipen"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import io
 import os
@@ -79,6 +80,10 @@ def run_draw(args: argparse.Namespace) -> int:
       f"{args.path} has no split {', '.join(missing)}; it has "
       f"{', '.join(described['records'])}."
     )
+  # Written again last: a folder without it is not mistaken for a data set.
+  path = os.path.join(args.output_dir, "labels.csv")
+  with contextlib.suppress(FileNotFoundError):
+    os.remove(path)
   table = io.StringIO()
   labels = csv.writer(table)
   labels.writerow(("image", "text", "writer", "split"))
@@ -98,8 +103,7 @@ def run_draw(args: argparse.Namespace) -> int:
           labels.writerow((name, record.text, record.writer, split))
         progress.advance(split, len(block))
       drawn += len(records)
-  # Last: a folder without it is not mistaken for a data set.
-  write_text(os.path.join(args.output_dir, "labels.csv"), table.getvalue())
+  write_text(path, table.getvalue())
   print(f"{args.output_dir}: {drawn:,} pictures, labels.csv")
   return 0
 
