@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from inksight_jax.cli import main
+from inksight_jax.cli import data_draw, main
 from inksight_jax.datasets.image_folder import read_image_folder
 from inksight_jax.datasets.picture_tokens import read_picture_tokens
 from inksight_jax.inference import held_out, recipe, reconstructions
@@ -93,7 +93,9 @@ def test_another_model_is_refused(tmp_path):
     reconstructions.load(tmp_path, 1)
 
 
-def test_a_data_set_becomes_codes(model_dir, coder, tmp_path, capsys):
+def test_a_data_set_becomes_codes(
+  model_dir, coder, tmp_path, capsys, monkeypatch
+):
   arguments = [f"--model_dir={model_dir}", f"--output_dir={tmp_path}"]
   command = ["data", "tokenize", *arguments, "--split=test"]
   assert main.main([*command, "--batch_size=8"]) == 0
@@ -121,6 +123,11 @@ def test_a_data_set_becomes_codes(model_dir, coder, tmp_path, capsys):
     rows, columns = picture.image.shape[:2]
     np.testing.assert_array_equal(picture.image, whole[:rows, :columns])
     assert whole[rows:].max(initial=0) < 64 > whole[:, columns:].max(initial=0)
+  # Cut short, it leaves no labels that are not of these pictures.
+  with monkeypatch.context() as patch:
+    patch.setattr(data_draw, "_write", _cut_short)
+    assert main.main(command) != 0
+  assert not (drawn / "labels.csv").exists()
   # The control: the same pictures, one canvas for all.
   square = tmp_path / "square"
   command = ["data", "tokenize", f"--model_dir={model_dir}", "--split=test"]
@@ -129,3 +136,7 @@ def test_a_data_set_becomes_codes(model_dir, coder, tmp_path, capsys):
   others = list(read_picture_tokens(square, split="test"))
   assert {r.codes.shape for r in others} == {(2, 2)}
   assert {r.id: r.text for r in others} == {r.id: r.text for r in records}
+
+
+def _cut_short(*args):
+  raise KeyboardInterrupt
