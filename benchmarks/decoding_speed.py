@@ -1,6 +1,7 @@
 """Seconds a word at InkSight's size, beside PyTorch where it is there.
 
-  python benchmarks/decoding_speed.py --size=small --batch_size=1,16 --int8
+  python benchmarks/decoding_speed.py --size=small --batch_size=1,16 \\
+    --bfloat16 --int8 --alone=16
   python benchmarks/decoding_speed.py --size=small \\
     --torch_python=torch/bin/python --rounds=5
 
@@ -11,8 +12,8 @@ the ViT and T5 1.1 of `transformers` of the same widths and depths with their
 key/value cache. Each has a process of its own, which sleeps while the other is
 measured; they take turns, so what else the machine does meets both. The
 programs are compiled, or warmed up, by a first call that is reported apart.
-Last, rows of the largest batch are decoded alone: `equal rows` counts those
-whose tokens are the same.
+Last, rows of the largest batch are decoded alone by each of ours: `equal rows`
+counts those whose tokens are the same.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ import workers
 PROMPT_LENGTH = 32
 VOCAB = 32768
 EOS = 1
-CHECKED_ROWS = 2
 
 Decode = Callable[[dict[str, Any]], Any]
 
@@ -74,8 +74,14 @@ def parse_arguments() -> argparse.Namespace:
     metavar="PROGRAM",
     help="a Python that has torch and transformers",
   )
+  for weights in ("bfloat16", "int8"):
+    parser.add_argument(
+      f"--{weights}",
+      action="store_true",
+      help=f"ours with {weights} weights as well",
+    )
   parser.add_argument(
-    "--int8", action="store_true", help="ours with int8 weights as well"
+    "--alone", type=int, default=2, help="rows that are decoded alone, too"
   )
   parser.add_argument("--json", action="store_true")
   # What the processes that are measured are started with.
@@ -103,8 +109,32 @@ def ours(size: Size, tokens: int, limit: int, weights: str) -> Decode:
   import jax
   import jax.numpy as jnp
 
+  from inksight_jax.inference.decoder import Decoder
   from inksight_jax.models.sequence_to_sequence import SequenceToSequence
   from inksight_jax.networks import decoding, inksight, mt5, row_kernels, vit
+  from inksight_jax.pipeline.spec import InkSightTasks
+
+  endless = decoding.forbid_end(tokens, EOS)
+
+  class AsLong(SequenceToSequence):
+    """All its answers have `tokens` tokens, whatever the limit."""
+
+    def decode_batch(
+      self,
+      params: Any,
+      batch: Any,
+      rng: Any = None,
+      config: Any = None,
+      logit_transform: Any = None,
+    ) -> Any:
+      del logit_transform
+
+      def end(logits: Any, written: Any, index: Any) -> Any:
+        is_end = jnp.arange(VOCAB)[None] == EOS
+        logits = endless(logits, written, index)
+        return jnp.where(is_end & (index >= tokens), 1e9, logits)
+
+      return super().decode_batch(params, batch, rng, config, end)
 
   vit_config = vit.ViTConfig(
     image_size=size.image,
@@ -124,7 +154,7 @@ def ours(size: Size, tokens: int, limit: int, weights: str) -> Decode:
     num_decoder_layers=size.depth,
     dropout_rate=0.0,
   )
-  model = SequenceToSequence(
+  model = AsLong(
     inksight.InkSight(inksight.InkSightConfig(vit_config, mt5_config))
   )
   shapes: dict[str, Any] = {k: x.shape for k, x in features(size, 1).items()}
@@ -136,22 +166,24 @@ def ours(size: Size, tokens: int, limit: int, weights: str) -> Decode:
   )()
   params = row_kernels.arrange(params, weights)
   config = decoding.DecodeConfig(max_length=limit, eos_id=EOS)
-  endless = decoding.forbid_end(tokens, EOS)
+  tasks = InkSightTasks(
+    source="generated_words",
+    image_size=size.image,
+    input_length=PROMPT_LENGTH,
+  )
+  decoders: dict[int, Decoder] = {}
 
-  def end(logits: Any, written: Any, index: Any) -> Any:
-    """All answers have `tokens` tokens, whatever the limit."""
-    is_end = jnp.arange(VOCAB)[None] == EOS
-    logits = endless(logits, written, index)
-    return jnp.where(is_end & (index >= tokens), 1e9, logits)
-
-  @jax.jit
-  def decode(params: Any, batch: dict[str, Any]) -> Any:
-    decoded = model.decode_batch(
-      params, batch, config=config, logit_transform=end
+  def decode(batch: dict[str, Any]) -> Any:
+    images = batch["encoder_input_image"]
+    rows = len(images)
+    if rows not in decoders:
+      decoders[rows] = Decoder(model, tasks, rows, config, constrained=False)
+    found = decoders[rows].answer(
+      params, images, batch["encoder_input_tokens"], ["derender"] * rows
     )
-    return decoded.tokens[:, 0]
+    return np.stack([answer.tokens for answer in found])
 
-  return lambda batch: np.asarray(decode(params, batch))
+  return decode
 
 
 def theirs(size: Size, tokens: int, limit: int) -> Decode:
@@ -214,6 +246,7 @@ def theirs(size: Size, tokens: int, limit: int) -> Decode:
 
 WORKERS: dict[str, Callable[[Size, int, int], Decode]] = {
   "JAX": functools.partial(ours, weights="float32"),
+  "JAX bfloat16": functools.partial(ours, weights="bfloat16"),
   "JAX int8": functools.partial(ours, weights="int8"),
   "PyTorch": theirs,
 }
@@ -278,28 +311,37 @@ def main() -> None:
     return
   sizes = [int(rows) for rows in args.batch_size.split(",")]
   models = {"JAX": start("JAX", sys.executable, args)}
-  if args.int8:
-    models["JAX int8"] = start("JAX int8", sys.executable, args)
+  for weights in ("bfloat16", "int8"):
+    if getattr(args, weights):
+      name = f"JAX {weights}"
+      models[name] = start(name, sys.executable, args)
   if args.torch_python:
     models["PyTorch"] = start("PyTorch", args.torch_python, args)
   results = measure(models, sizes, args)
-  check = models["JAX"].ask({"rows": max(sizes), "alone": CHECKED_ROWS})
+  question = {"rows": max(sizes), "alone": args.alone}
+  checks = {
+    name: model.ask(question)
+    for name, model in models.items()
+    if name != "PyTorch"
+  }
   for model in models.values():
     model.close()
   if args.json:
     summary = {"size": args.size, "tokens": args.tokens, "rounds": args.rounds}
-    print(json.dumps({**summary, **check, "results": results}, indent=2))
+    summary |= {"checks": checks, "results": results}
+    print(json.dumps(summary, indent=2))
     return
   print(f"{args.size}, {args.tokens} tokens, median of {args.rounds}")
   for row in results:
     print(
-      f"{row['model']:<8} batch {row['batch_size']:>2}: "
+      f"{row['model']:<12} batch {row['batch_size']:>2}: "
       f"{row['seconds_per_word']:.3f} s a word "
       f"(least {row['least_seconds_per_word']:.3f}), "
       f"{row['ms_per_step']:.1f} ms a step, first call "
       f"{row['first_call_seconds']:.1f} s"
     )
-  print(f"equal rows: {check['equal']} of {check['checked']}")
+  for name, check in checks.items():
+    print(f"{name}, equal rows: {check['equal']} of {check['checked']}")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ RULES = {
     "ink text rendering networks models training metrics pipeline.spec "
     "pipeline.examples pipeline.shards pipeline.mixture pipeline.records "
     "pipeline.task_set pipeline.token_tasks pipeline.families "
-    "pipeline.picture_coding",
+    "pipeline.picture_coding pipeline.workers",
     "jax flax numpy cv2 PIL gin",
     "doctr pytesseract",
   ),

@@ -80,9 +80,9 @@ class BeamDecoder(Decoder):
     images: Sequence[NDArray[np.uint8]],
     inputs: Sequence[Sequence[int] | NDArray[np.int32]],
     tasks: Sequence[str],
+    size: int,
   ) -> list[Answer]:
     del inputs, tasks
-    size = self._size(len(images))
     rows = [*range(len(images)), *[0] * (size - len(images))]
     batch = np.stack([images[row] for row in rows])
     log_probs = np.asarray(self._frames(params, batch), np.float64)

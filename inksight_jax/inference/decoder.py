@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -16,10 +19,16 @@ from inksight_jax.models.sequence_to_sequence import SequenceToSequence
 from inksight_jax.networks.decoding import DecodeConfig
 from inksight_jax.networks.grammar import InkGrammar
 from inksight_jax.pipeline.task_set import TaskSet
+from inksight_jax.pipeline.workers import cores
 from inksight_jax.text.codecs import PAD_ID
 
 # Between the numbers of rows that programs are compiled for.
 _SIZE_FACTOR = 4
+# Batches that a CPU decodes at once: some of a step runs on one core alone, as
+# products of attention do, and leaves the others to another batch.
+_STREAMS = 2
+# Rows that are worth a batch of their own; fewer take as long.
+_LEAST_ROWS = 4
 # What a model object holds for others than `decode_batch`.
 _NOT_DECODING = (
   "optimizer_def",
@@ -78,6 +87,7 @@ class Decoder:
     batch_size: int,
     config: DecodeConfig,
     constrained: bool,
+    streams: int | None = None,
   ) -> None:
     """Binds a model, not its parameters; compiles at the first answer.
 
@@ -88,6 +98,8 @@ class Decoder:
       config: how to decode.
       constrained: hold answers to what their task writes, x before y, and stop
         a pen that goes round in circles; see `networks.grammar`.
+      streams: batches that share the `batch_size` and are decoded at once, each
+        by a thread; by default two on a CPU of several cores, else one.
 
     Raises:
       ValueError: `batch_size` is not positive.
@@ -95,7 +107,12 @@ class Decoder:
     if batch_size < 1:
       raise ValueError(f"`batch_size` must be at least 1; got {batch_size}.")
     self._tasks = tasks
-    self._batch_size = batch_size
+    if streams is None:
+      several = jax.default_backend() == "cpu" and cores() > 1
+      streams = _STREAMS if several else 1
+    streams = max(1, min(streams, batch_size // _LEAST_ROWS))
+    self._pool = ThreadPoolExecutor(streams) if streams > 1 else None
+    self._largest = math.ceil(batch_size / streams)
     # Of the programs that there are.
     self._sizes: set[int] = set()
     vocabulary = tasks.vocabulary
@@ -148,13 +165,28 @@ class Decoder:
     Returns:
       One answer per image.
     """
-    answers: list[Answer] = []
-    for first in range(0, len(images), self._batch_size):
-      rows = slice(first, first + self._batch_size)
-      answers += self._answer_batch(
-        params, images[rows], inputs[rows], tasks[rows]
+    count = len(images)
+    if not count:
+      return []
+    parts = math.ceil(count / self._largest)
+    ends = [part * count // parts for part in range(parts + 1)]
+    batches = [slice(*pair) for pair in itertools.pairwise(ends)]
+    known = len(self._sizes)
+    size = self._size(math.ceil(count / parts))
+    # Alone, lest every thread compile the same program.
+    alone = len(self._sizes) - known
+
+    def answer_batch(rows: slice) -> list[Answer]:
+      return self._answer_batch(
+        params, images[rows], inputs[rows], tasks[rows], size
       )
-    return answers
+
+    run = map if self._pool is None else self._pool.map
+    answers = [
+      *map(answer_batch, batches[:alone]),
+      *run(answer_batch, batches[alone:]),
+    ]
+    return [answer for batch in answers for answer in batch]
 
   def _size(self, count: int) -> int:
     """`compiled_size`, or that of a program that is compiled already.
@@ -162,7 +194,7 @@ class Decoder:
     Such a one serves fewer rows too, as the rest of many images after full
     batches, unless they are so few that it would take much longer.
     """
-    size = compiled_size(count, self._batch_size)
+    size = compiled_size(count, self._largest)
     fitting = [s for s in self._sizes if count <= s <= size * _SIZE_FACTOR]
     size = min(fitting, default=size)
     self._sizes.add(size)
@@ -174,10 +206,10 @@ class Decoder:
     images: Sequence[NDArray[np.uint8]],
     inputs: Sequence[Sequence[int] | NDArray[np.int32]],
     tasks: Sequence[str],
+    size: int,
   ) -> list[Answer]:
     # Rows are filled up with copies: they end when their originals do.
     count = len(images)
-    size = self._size(count)
     rows = [*range(count), *[0] * (size - count)]
     batch: dict[str, NDArray[Any]] = {}
     if self._tasks.sees_pictures:

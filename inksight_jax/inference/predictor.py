@@ -63,8 +63,8 @@ class Predictor:
         target length of the tasks.
       constrained: hold answers to what their task writes, x before y, and
         stop a pen that goes round in circles; see `networks.grammar`.
-      weights: "float32", or "int8" to decode faster and a little less exactly;
-        see `networks.row_kernels`.
+      weights: "float32", or "bfloat16" to encode and "int8" to decode faster
+        too, a little less exactly; see `networks.row_kernels`.
 
     Raises:
       ValueError: `batch_size` is not positive; other `weights`.
@@ -354,7 +354,7 @@ def load(
     step: which checkpoint; the latest by default, or "best".
     batch_size: largest number of images decoded together.
     constrained: hold answers to the form that their task has; see `Predictor`.
-    weights: "float32" or "int8"; see `Predictor`.
+    weights: "float32", "bfloat16" or "int8"; see `Predictor`.
 
   Raises:
     ValueError: the folder holds no (such) trained model; other `weights`.

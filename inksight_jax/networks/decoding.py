@@ -297,7 +297,12 @@ def _select_greedy(
   key: Array | None,
 ) -> _Choice:
   del hypotheses, config, key  # Only the newest logits matter.
-  return _Choice(None, jnp.argmax(log_probs, axis=-1).astype(jnp.int32))
+  # `argmax` carries values and places through one reduction, which XLA's CPU
+  # compiler does one by one; these two it does in vectors.
+  best = jnp.max(log_probs, axis=-1, keepdims=True)
+  ids = jnp.arange(log_probs.shape[-1], dtype=jnp.int32)
+  first = jnp.min(jnp.where(log_probs == best, ids, ids[-1]), axis=-1)
+  return _Choice(None, first)
 
 
 def _select_sample(

@@ -80,22 +80,26 @@ def matmul(
 ) -> Float[Array, "*batch outputs"]:
   """Product over the last axis, accumulated and returned in `dtype`.
 
+  Inputs are rounded to the kernel's type where that is narrower.
+
   The leading axes are merged first: the kernel's gradient is then a plain
   matrix product, which XLA's CPU compiler runs twice as fast as a contraction
   over several axes, and its TPU compiler is done with sooner. But not in
   bfloat16, the accelerators' type, where the last of them fills no whole tiles:
   its rows would be copied to be merged.
   """
-  is_row_kernel = isinstance(kernel, RowKernel)
+
+  def product(vectors: Float[Array, "*rows inputs"]) -> Array:
+    if isinstance(kernel, RowKernel):
+      return kernel.multiply(vectors, dtype)
+    vectors = vectors.astype(kernel.dtype)
+    return jnp.matmul(vectors, kernel, preferred_element_type=dtype)
+
   rows = inputs.shape[-2] if inputs.ndim > 2 else 1
   in_tiles = dtype != jnp.bfloat16 or rows == 1 or rows % _TILE_ROWS == 0
-  if not in_tiles and not is_row_kernel:
-    return jnp.matmul(inputs, kernel, preferred_element_type=dtype)
-  flat = inputs.reshape(-1, inputs.shape[-1])
-  if is_row_kernel:
-    flat = kernel.multiply(flat, dtype)
-  else:
-    flat = jnp.matmul(flat, kernel, preferred_element_type=dtype)
+  if not in_tiles and not isinstance(kernel, RowKernel):
+    return product(inputs)
+  flat = product(inputs.reshape(-1, inputs.shape[-1]))
   return flat.reshape(*inputs.shape[:-1], flat.shape[-1])
 
 
@@ -145,7 +149,8 @@ class Dense(nn.Module):
   def _kernel(self, num_inputs: int) -> Array | RowKernel:
     if self.has_variable("params", "kernel"):
       kernel = self.get_variable("params", "kernel")
-      if isinstance(kernel, RowKernel):
+      # As `row_kernels.arrange` left it.
+      if isinstance(kernel, RowKernel) or kernel.dtype == jnp.bfloat16:
         return kernel
     kernel = param_with_axes(
       "kernel",

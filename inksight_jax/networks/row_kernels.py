@@ -1,8 +1,10 @@
-"""Kernels laid out for decoding on a CPU: one row per output, maybe in int8.
+"""Kernels as prediction on a CPU is fastest: one row per output, or narrower.
 
 A decoding step multiplies a few vectors with every matrix of the decoder, so
 reading the matrices takes its time. XLA's CPU library reads rows of outputs
-fastest, and bytes faster than floats; see docs/results.md for how much.
+fastest, and bytes faster than floats. An encoder multiplies many vectors, which
+takes the time of the products; those of bfloat16, sums in float32, take a
+quarter of it or less where the processor has them. See docs/results.md.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Float32
 
-WEIGHTS = ("float32", "int8")
+WEIGHTS = ("float32", "bfloat16", "int8")
 _INT8_MAX = 127.0
 # These meet all of the encoded picture, once: many vectors, not few.
 _CROSS = "encoder_decoder_attention"
@@ -89,14 +91,16 @@ def joined_name(names: Sequence[str]) -> str:
 
 
 def arrange(params: Any, weights: str) -> Any:
-  """Lays a decoder's kernels out by rows; all else stays as it is.
+  """Lays a decoder's kernels out by rows, and narrows an encoder's.
 
-  Kernels that meet the same vectors become one, under their `joined_name`.
+  A decoder's kernels that meet the same vectors become one, under their
+  `joined_name`.
 
   Args:
     params: nested dict of float32 arrays.
-    weights: "float32", which changes nothing off the CPU, or "int8" for a
-      quarter of the bytes and answers that differ a little.
+    weights: "float32", which changes nothing off the CPU; "bfloat16", which an
+      encoder's kernels become; "int8" for rows of a quarter of the bytes too.
+      With either, answers differ a little.
 
   Raises:
     ValueError: other `weights`.
@@ -122,9 +126,11 @@ def by_rows(params: Any, weights: str = "float32") -> Any:
       return _join({k: visit(x, (*path, k)) for k, x in tree.items()})
     matrix = tree.ndim == (3 if "layers" in path else 2)
     once = _CROSS in path and path[-2] in _ONCE
-    if "decoder" in path and path[-1] == "kernel" and matrix and not once:
+    if path[-1:] != ("kernel",) or not matrix:
+      return tree
+    if "decoder" in path and not once:
       return make(tree)
-    return tree
+    return tree if weights == "float32" else tree.astype(jnp.bfloat16)
 
   return visit(params, ())
 

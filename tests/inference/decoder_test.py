@@ -1,11 +1,14 @@
 """Few programs for any number of images, every image its own answer."""
 
+import threading
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
 
-from inksight_jax.inference.decoder import Decoder
+from inksight_jax.inference.decoder import Answer, Decoder
 from inksight_jax.models.sequence_to_sequence import SequenceToSequence
 from inksight_jax.networks.decoding import DecodeConfig, Decoded
 from inksight_jax.pipeline.spec import InkSightTasks
@@ -60,7 +63,9 @@ def test_few_programs_serve_any_number_of_images(
   counts: tuple[int, ...], compiled: list[int]
 ):
   model = Echo()
-  decoder = Decoder(model, TASKS, 16, DecodeConfig(max_length=6), False)
+  decoder = Decoder(
+    model, TASKS, 16, DecodeConfig(max_length=6), False, streams=1
+  )
   for count in counts:
     assert answers(decoder, count) == [[i + 3] * 2 for i in range(count)]
   assert model.compiled == compiled
@@ -68,7 +73,50 @@ def test_few_programs_serve_any_number_of_images(
 
 def test_a_batch_is_never_larger_than_asked_for():
   model = Echo()
-  decoder = Decoder(model, TASKS, 6, DecodeConfig(max_length=6), False)
+  decoder = Decoder(
+    model, TASKS, 6, DecodeConfig(max_length=6), False, streams=1
+  )
   for count in range(1, 20):
     answers(decoder, count)
   assert sorted(model.compiled) == [1, 4, 6]
+
+
+@pytest.mark.parametrize(
+  ("counts", "compiled"),
+  [((16,), [8]), ((9, 16, 37, 5), [8]), ((3, 2, 1, 40), [4, 8])],
+)
+def test_two_streams_share_the_rows_and_compile_each_program_once(
+  counts: tuple[int, ...], compiled: list[int]
+):
+  model = Echo()
+  decoder = Decoder(
+    model, TASKS, 16, DecodeConfig(max_length=6), False, streams=2
+  )
+  for count in counts:
+    assert answers(decoder, count) == [[i + 3] * 2 for i in range(count)]
+  assert model.compiled == compiled
+
+
+def test_streams_decode_at_once(monkeypatch: pytest.MonkeyPatch):
+  model = Echo()
+  decoder = Decoder(
+    model, TASKS, 16, DecodeConfig(max_length=6), False, streams=2
+  )
+  answers(decoder, 16)
+  together = threading.Barrier(2)
+
+  def meet(*arguments: Any) -> list[Answer]:
+    together.wait(timeout=30)  # raises where nobody else comes
+    return [Answer(np.zeros(1, np.int32), np.zeros(1, np.float32))]
+
+  monkeypatch.setattr(decoder, "_answer_batch", meet)
+  assert answers(decoder, 16) == [[0], [0]]
+
+
+def test_few_rows_are_one_stream():
+  model = Echo()
+  decoder = Decoder(
+    model, TASKS, 7, DecodeConfig(max_length=6), False, streams=2
+  )
+  answers(decoder, 7)
+  assert model.compiled == [7]

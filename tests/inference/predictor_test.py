@@ -229,12 +229,13 @@ def test_characters_have_the_probabilities_of_their_tokens(model):
   assert model.derender(image, "a1").character_confidences == ()
 
 
-def test_eight_bits_change_little_and_a_change_of_weights_is_seen(
-  model_dir: pathlib.Path,
+@pytest.mark.parametrize("weights", ["bfloat16", "int8"])
+def test_narrow_weights_change_little_and_a_change_of_them_is_seen(
+  model_dir: pathlib.Path, weights: str
 ):
   pictures = words(3)
   full = load(model_dir, batch_size=4)
-  narrow = load(model_dir, batch_size=4, weights="int8")
+  narrow = load(model_dir, batch_size=4, weights=weights)
   one, other = (
     model.predict(pictures, "recognize_and_derender")
     for model in (full, narrow)
@@ -247,5 +248,5 @@ def test_eight_bits_change_little_and_a_change_of_weights_is_seen(
   narrow.params = jax.tree.map(lambda x: x * 0, narrow.params)
   changed = narrow.predict(pictures[:1], "recognize_and_derender")[0]
   assert changed.log_probs[0] != other[0].log_probs[0]
-  with pytest.raises(ValueError, match="must be one of float32, int8"):
-    load(model_dir, weights="bfloat16")
+  with pytest.raises(ValueError, match="one of float32, bfloat16, int8"):
+    load(model_dir, weights="int4")

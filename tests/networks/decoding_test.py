@@ -92,6 +92,18 @@ def test_greedy_takes_the_best_token_each_time():
     np.testing.assert_allclose(decoded.scores[example, 0], sum(want), rtol=1e-4)
 
 
+def test_greedy_takes_the_first_of_equals():
+  rows = [[0.0, 2.0, 5.0, 5.0], [7.0, 7.0, 7.0, 7.0], [0.0, -1.0, 3.0, 4.0]]
+  logits = jnp.asarray(rows)
+  decoded = _decode(
+    lambda tokens, cache: (logits, cache),
+    logits,
+    {"index": jnp.int32(0)},
+    decoding.DecodeConfig(max_length=1),
+  )
+  assert decoded.tokens[:, 0, 0].tolist() == np.argmax(rows, axis=1).tolist()
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.6])
 def test_wide_beam_finds_the_best_of_all_sequences(alpha):
   length, beams = 3, 40  # 27 + 9 + 3 + 1 = 40 hypotheses of at most 3 tokens.

@@ -1,4 +1,4 @@
-"""Kernels by rows give the products of kernels by columns."""
+"""Kernels by rows, or narrower, give the products of kernels as they were."""
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +80,8 @@ def test_a_dense_layer_takes_either_kernel():
   )
 
 
-def test_only_what_every_step_reads_is_arranged():
+@pytest.mark.parametrize("weights", row_kernels.WEIGHTS)
+def test_decoders_kernels_lie_by_rows_and_encoders_are_narrowed(weights: str):
   kernel = jnp.ones((4, 6))
   params = {
     "encoder": {"wi": {"kernel": kernel}},
@@ -94,20 +95,56 @@ def test_only_what_every_step_reads_is_arranged():
       },
       "decoder_norm": {"scale": jnp.ones(4)},
     },
+    "embedding": {"kernel": jnp.ones((8, 8, 3, 4))},
   }
-  found = arrange(params, "int8")
+  found = arrange(params, weights)
   cross = found["decoder"]["layers"]["encoder_decoder_attention"]
   assert cross["query"]["kernel"].rows.shape == (3, 6, 4)
-  assert cross["query"]["kernel"].scales.shape == (3, 6)
-  assert isinstance(found["decoder"]["logits_dense"]["kernel"], RowKernel)
+  if weights == "int8":
+    assert cross["query"]["kernel"].scales.shape == (3, 6)
+  logits = found["decoder"]["logits_dense"]["kernel"]
+  assert isinstance(logits, RowKernel)
+  assert logits.rows.dtype == ("int8" if weights == "int8" else "float32")
   for part in (
     found["encoder"]["wi"],
+    # All of the encoded picture, once.
     cross["key"],
   ):
     assert isinstance(part["kernel"], jax.Array)
-  with pytest.raises(ValueError, match="must be one of float32, int8"):
-    arrange(params, "int4")
-  assert row_kernels.WEIGHTS == ("float32", "int8")
+    narrow = "float32" if weights == "float32" else "bfloat16"
+    assert part["kernel"].dtype == narrow
+  # Scales of norms, and kernels of convolutions.
+  assert found["decoder"]["decoder_norm"]["scale"].dtype == "float32"
+  assert found["embedding"]["kernel"].dtype == "float32"
+
+
+def test_other_weights_are_refused():
+  with pytest.raises(ValueError, match="one of float32, bfloat16, int8"):
+    arrange({}, "int4")
+
+
+@pytest.mark.parametrize("shape", [(5, 24), (2, 3, 24)])
+def test_a_narrow_kernel_rounds_both_factors_and_no_sums(
+  shape: tuple[int, ...],
+):
+  rng = np.random.default_rng(0)
+  inputs = rng.standard_normal(shape).astype(np.float32)
+  dense = layers.Dense(7, ("embed", "mlp"), use_bias=True)
+  params = dense.init(jax.random.key(1), jnp.asarray(inputs))["params"]
+  params["bias"] = jnp.arange(7.0)
+  narrow = arrange({"encoder": params}, "bfloat16")["encoder"]
+  found = dense.apply({"params": narrow}, jnp.asarray(inputs))
+  assert found.dtype == jnp.float32
+  bfloat16 = jnp.dtype("bfloat16")
+  kernel = np.asarray(params["kernel"])
+  wanted = inputs.astype(bfloat16).astype(np.float64) @ kernel.astype(
+    bfloat16
+  ).astype(np.float64)
+  np.testing.assert_allclose(
+    np.asarray(found), wanted + np.arange(7.0), rtol=1e-5, atol=1e-5
+  )
+  whole = inputs.astype(np.float64) @ kernel
+  assert np.abs(wanted - whole).max() > 1e-4  # it did round
 
 
 @pytest.mark.parametrize("use_bias", [False, True])
