@@ -171,10 +171,7 @@ class Decoder:
     parts = math.ceil(count / self._largest)
     ends = [part * count // parts for part in range(parts + 1)]
     batches = [slice(*pair) for pair in itertools.pairwise(ends)]
-    known = len(self._sizes)
     size = self._size(math.ceil(count / parts))
-    # Alone, lest every thread compile the same program.
-    alone = len(self._sizes) - known
 
     def answer_batch(rows: slice) -> list[Answer]:
       return self._answer_batch(
@@ -182,11 +179,7 @@ class Decoder:
       )
 
     run = map if self._pool is None else self._pool.map
-    answers = [
-      *map(answer_batch, batches[:alone]),
-      *run(answer_batch, batches[alone:]),
-    ]
-    return [answer for batch in answers for answer in batch]
+    return [answer for found in run(answer_batch, batches) for answer in found]
 
   def _size(self, count: int) -> int:
     """`compiled_size`, or that of a program that is compiled already.

@@ -17,6 +17,7 @@ import importlib.metadata
 import logging
 import os
 import pathlib
+import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -62,6 +63,8 @@ class KeptProgram:
     self._compile = jax.jit(function)
     self._results = jax.tree.structure((0,) * num_results)
     self._programs: dict[Any, Callable[..., tuple[jax.Array, ...]]] = {}
+    # Threads that want the same program wait for the first of them to make it.
+    self._making = threading.Lock()
     try:
       self._made_from = describe(made_from)
     except (TypeError, RecursionError) as error:
@@ -75,11 +78,12 @@ class KeptProgram:
     if folder is None or not self._made_from or not _on_one_device(leaves):
       return self._compile(*arguments)
     shapes = tuple((np.shape(x), str(x.dtype)) for x in leaves)
-    program = self._programs.get((structure, shapes))
-    if program is None:
-      path = folder / f"program-{self._digest(structure, shapes)}"
-      program = self._read(path, arguments) or self._make(path, arguments)
-      self._programs[structure, shapes] = program
+    with self._making:
+      program = self._programs.get((structure, shapes))
+      if program is None:
+        path = folder / f"program-{self._digest(structure, shapes)}"
+        program = self._read(path, arguments) or self._make(path, arguments)
+        self._programs[structure, shapes] = program
     return program(*arguments)
 
   def _digest(self, structure: Any, shapes: Any) -> str:

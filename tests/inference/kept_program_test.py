@@ -2,6 +2,9 @@
 
 import functools
 import pathlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -80,6 +83,24 @@ def test_what_differs_is_another_program(
   edited = Process()
   edited()
   assert edited.traced == 1 and len(programs(kept)) == 4
+
+
+def test_threads_make_a_program_once(
+  kept: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  make, made = KeptProgram._make, []
+
+  def slow(self: KeptProgram, path: pathlib.Path, arguments: Any) -> Any:
+    made.append(path)
+    time.sleep(0.2)  # long enough for the other to come
+    return make(self, path, arguments)
+
+  monkeypatch.setattr(KeptProgram, "_make", slow)
+  process = Process()
+  with ThreadPoolExecutor(2) as pool:
+    for found in pool.map(process, [ARGUMENTS, ARGUMENTS]):
+      np.testing.assert_allclose(found, WANTED)
+  assert made == programs(kept) and len(made) == 1
 
 
 def test_a_broken_file_is_replaced(kept: pathlib.Path):
