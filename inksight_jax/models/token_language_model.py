@@ -1,6 +1,6 @@
 """The model object of one token language model over pictures and texts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import jax.numpy as jnp
@@ -87,12 +87,9 @@ class TokenLanguageModel(SequenceToSequence):
     input_types: Mapping[str, Any] | None = None,
   ) -> flax_core.FrozenDict:
     """As `SequenceToSequence`; SeqIO's stand-in for a picture is left out."""
-    tokens = {
-      name: shape
-      for name, shape in input_shapes.items()
-      if not name.endswith("_image")
-    }
-    return super().get_initial_variables(rng, tokens, input_types)
+    return super().get_initial_variables(
+      rng, _without_pictures(input_shapes), input_types
+    )
 
   def loss_normalizer(self, batch: losses.Batch) -> Float[Array, "2"]:
     """Divisors of the summed losses of what is given and what is written."""
@@ -208,6 +205,19 @@ class TokenLanguageModel(SequenceToSequence):
     )
     return cast(Array, pictures)
 
+  def decode_batch(
+    self,
+    params: Params,
+    batch: losses.Batch,
+    rng: Key = None,
+    config: decoding.DecodeConfig | None = None,
+    logit_transform: Callable[..., Array] | None = None,
+  ) -> decoding.Decoded:
+    """As `SequenceToSequence`; SeqIO's stand-in for a picture is left out."""
+    return super().decode_batch(
+      params, _without_pictures(batch), rng, config, logit_transform
+    )
+
   def _start_tokens(
     self, batch: losses.Batch, rows: Any
   ) -> Int[Array, "rows 1"]:
@@ -268,3 +278,8 @@ class TokenLanguageModel(SequenceToSequence):
     return {
       **batch, "decoder_loss_weights": jnp.where(is_padding, 0.0, weights)
     }  # fmt: skip
+
+
+def _without_pictures(features: Mapping[str, Any]) -> dict[str, Any]:
+  """What this network reads: tokens alone."""
+  return {k: x for k, x in features.items() if not k.endswith("_image")}

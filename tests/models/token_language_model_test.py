@@ -161,6 +161,18 @@ def test_the_losses_of_parts_add_up_to_that_of_the_whole(case):
   np.testing.assert_allclose(merged.compute(), want, rtol=1e-5)
 
 
+def test_a_stand_in_for_a_picture_changes_no_answer(case):
+  # SeqIO's features have one for every task, T5X hands it on.
+  picture_first, batch, params = case
+  model = _model(picture_first)
+  stand_in = np.zeros((4, 1, 1, 3), np.uint8)
+  with_it = {**batch, "encoder_input_image": stand_in}
+  np.testing.assert_array_equal(
+    jax.jit(model.predict_batch)(params, with_it),
+    jax.jit(model.predict_batch)(params, batch),
+  )
+
+
 @pytest.mark.parametrize("first_cache_length", [2, 256])
 def test_decoding_equals_asking_for_the_whole_sequence_each_time(
   case, first_cache_length, monkeypatch
