@@ -254,7 +254,7 @@ class SequenceToSequence:
     module = self.module
     encoded, encoder_mask = module.apply(
       {"params": params},
-      **_features(batch, "encoder_"),
+      **self._encoder_features(batch),
       enable_dropout=False,
       method="encode",
     )
@@ -293,6 +293,10 @@ class SequenceToSequence:
       cache_batch_axis=module.cache_batch_axis,
       logit_transform=logit_transform or self.logit_transform,
     )
+
+  def _encoder_features(self, batch: losses.Batch) -> dict[str, Any]:
+    """What `encode` of the network reads of a batch."""
+    return _features(batch, "encoder_")
 
   def _start_tokens(
     self, batch: losses.Batch, rows: Any

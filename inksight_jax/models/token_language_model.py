@@ -1,6 +1,6 @@
 """The model object of one token language model over pictures and texts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import jax.numpy as jnp
@@ -205,18 +205,9 @@ class TokenLanguageModel(SequenceToSequence):
     )
     return cast(Array, pictures)
 
-  def decode_batch(
-    self,
-    params: Params,
-    batch: losses.Batch,
-    rng: Key = None,
-    config: decoding.DecodeConfig | None = None,
-    logit_transform: Callable[..., Array] | None = None,
-  ) -> decoding.Decoded:
-    """As `SequenceToSequence`; SeqIO's stand-in for a picture is left out."""
-    return super().decode_batch(
-      params, _without_pictures(batch), rng, config, logit_transform
-    )
+  def _encoder_features(self, batch: losses.Batch) -> dict[str, Any]:
+    """Tokens; SeqIO's stand-in for a picture is left out."""
+    return _without_pictures(super()._encoder_features(batch))
 
   def _start_tokens(
     self, batch: losses.Batch, rows: Any
