@@ -109,6 +109,15 @@ def test_a_recipe_has_its_t5x_file(path: pathlib.Path):
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_t5x_gives_a_recipes_model_what_only_t5x_reads(path: pathlib.Path):
+  _parse(path)
+  kind = type(recipe.build().model)
+  parts = (ROOT / "gin" / "t5x" / "parts.gin").read_text(encoding="utf-8")
+  name = f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
+  assert f"{name}:\n  feature_converter_cls = %FEATURE_CONVERTER\n" in parts
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_names_its_schedule_for_t5x_to_report(path: pathlib.Path):
   _parse(path)
   schedule = recipe.resolve("SCHEDULE")
