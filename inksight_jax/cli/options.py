@@ -14,8 +14,8 @@ def weights_option(parser: argparse.ArgumentParser) -> None:
     choices=("float32", "bfloat16", "int8"),
     default="float32",
     help="bfloat16 encodes pictures faster on a CPU that has its products "
-    "(AMX, AVX-512 BF16); int8 does so too and decodes faster, from a quarter "
-    "of the memory; answers differ a little (default: %(default)s)",
+    "(AMX); int8 does so too and decodes faster, from a quarter of the memory; "
+    "answers differ a little (default: %(default)s)",
   )
 
 

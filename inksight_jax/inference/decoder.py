@@ -184,8 +184,8 @@ class Decoder:
   def _size(self, count: int) -> int:
     """`compiled_size`, or that of a program that is compiled already.
 
-    Such a one serves fewer rows too, as the rest of many images after full
-    batches, unless they are so few that it would take much longer.
+    Such a one serves fewer rows too, unless they are so few that it would take
+    much longer.
     """
     size = compiled_size(count, self._largest)
     fitting = [s for s in self._sizes if count <= s <= size * _SIZE_FACTOR]
