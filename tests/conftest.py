@@ -1,6 +1,7 @@
 """Strict settings for every test: typed shapes, no silent broadcasting."""
 
 import importlib.metadata
+import importlib.util
 import os
 
 # Before JAX is imported anywhere.
@@ -8,7 +9,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 # Eight emulated devices. Tests compile much and run little, so the compiler is
 # told not to try hard. The last flag halves its time; versions of JAX that do
-# not know it would abort.
+# not know it would abort, and so does the TPU's compiler.
 os.environ["XLA_FLAGS"] = " ".join(
   [
     os.environ.get("XLA_FLAGS", ""),
@@ -17,6 +18,7 @@ os.environ["XLA_FLAGS"] = " ".join(
     "--xla_llvm_disable_expensive_passes=true",
     "--xla_cpu_use_fusion_emitters=false"
     if importlib.metadata.version("jaxlib").startswith("0.10.")
+    and importlib.util.find_spec("libtpu") is None
     else "",
   ]
 ).strip()
@@ -24,7 +26,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Tests leave nothing in anybody's home.
 os.environ["INKSIGHT_JAX_CACHE"] = "off"
 
-import importlib.util
 import pathlib
 import subprocess
 import sys

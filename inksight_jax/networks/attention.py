@@ -15,7 +15,9 @@ from flax import linen as nn
 from flax.typing import Initializer
 from jaxtyping import Array, Bool, Float, Int
 
-from inksight_jax.networks import grouped_attention, layers
+from inksight_jax.networks import attention_kernels, fused_attention, layers
+
+Bias = Float[Array, "#batch heads queries keys"] | Float[Array, "heads offsets"]
 
 
 def dot_product_attention(
@@ -23,9 +25,11 @@ def dot_product_attention(
   key: Float[Array, "*batch keys kv"],
   value: Float[Array, "*batch keys kv"],
   mask: Bool[Array, "#batch #heads #queries keys"] | None,
-  bias: Float[Array, "#batch heads queries keys"] | None,
+  bias: Bias | None,
   dropout: nn.Dropout,
-  groups: int = 1,
+  *,
+  causal: bool = False,
+  fused: bool = False,
 ) -> Float[Array, "batch heads queries kv"]:
   """Attention of Vaswani et al. (2017), logits and softmax in float32.
 
@@ -34,26 +38,71 @@ def dot_product_attention(
     key: keys, [batch, heads, keys, kv], or as caches are, [batch * heads, keys,
       kv].
     value: values, in either form, averaged in their own type.
-    mask: True where a query may look; None for everywhere.
-    bias: float32 added to the logits before masking.
+    mask: True where a query may look, None for everywhere; the same for all
+      heads where `fused`.
+    bias: float32 added to the logits before masking, by query and key, or
+      where `fused` by their offset alone.
     dropout: applied to the attention weights; one mask for all queries.
-    groups: groups of heads to compute one after the other; see
-      `grouped_attention`.
+    causal: whether queries see no key behind their own position.
+    fused: whether to run as one kernel; see `fused_attention.usable`.
   """
-  # A weight that all queries drop is a value that nobody reads: the same
-  # numbers for a mask over keys instead of one over queries times keys.
-  kept = dropout(jnp.ones((*value.shape[:-2], 1, value.shape[-2]), value.dtype))
-  value = value * jnp.swapaxes(kept, -1, -2)
-  if groups > 1 and query.shape[2] > 1:
-    split = (*query.shape[:2], *key.shape[-2:])
-    return grouped_attention.grouped_attention(
-      query, key.reshape(split), value.reshape(split), mask, bias, groups
+  # One number per key: all queries drop the same.
+  kept = None
+  if dropout.rate and not dropout.deterministic:
+    ones = jnp.ones((*value.shape[:-2], 1, value.shape[-2]), jnp.float32)
+    kept = dropout(ones)
+  if fused:
+    joined = fused_attention.attend(
+      _join_heads(query),
+      _join_heads(key),
+      _join_heads(value),
+      None if mask is None else mask[:, 0],
+      bias,
+      None if kept is None else kept[:, :, 0],
+      head_dim=query.shape[-1],
+      causal=causal,
     )
-  logits = grouped_attention.masked_logits(query, key, mask, bias)
+    return _split_heads(joined, query.shape[1])
+  if kept is not None:
+    # A weight that all queries drop is a value that nobody reads: the same
+    # numbers for a product with keys instead of one with queries times keys.
+    value = (value * jnp.swapaxes(kept, -1, -2)).astype(value.dtype)
+  logits = jnp.einsum(
+    "...qd,...kd->...qk",
+    query.reshape(*key.shape[:-2], *query.shape[2:]),
+    key,
+    preferred_element_type=jnp.float32,
+  ).reshape(*query.shape[:3], key.shape[-2])
+  if bias is not None:
+    logits += bias
+  if causal:
+    past = _past(*logits.shape[2:])
+    mask = past if mask is None else mask & past
+  if mask is not None:
+    logits = jnp.where(mask, logits, attention_kernels.MASKED)
   weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
   weights = weights.reshape(*value.shape[:-2], *weights.shape[2:])
   attended = jnp.einsum("...qk,...kd->...qd", weights, value)
   return attended.reshape(query.shape)
+
+
+def _past(queries: int, keys: int) -> Bool[Array, "1 1 queries keys"]:
+  past = jnp.arange(keys)[None, :] <= jnp.arange(queries)[:, None]
+  return past[None, None]
+
+
+def _split_heads(
+  joined: Float[Array, "batch length joined"], num_heads: int
+) -> Float[Array, "batch heads length kv"]:
+  heads = joined.reshape(*joined.shape[:2], num_heads, -1)
+  return jnp.swapaxes(heads, 1, 2)
+
+
+def _join_heads(
+  heads: Float[Array, "batch heads length kv"],
+) -> Float[Array, "batch length joined"]:
+  swapped = jnp.swapaxes(heads, 1, 2)
+  return swapped.reshape(*swapped.shape[:2], -1)
 
 
 class _Attention(nn.Module):
@@ -69,7 +118,9 @@ class _Attention(nn.Module):
     query_init: initializer of the query kernel.
     kernel_init: initializer of the other kernels.
     dtype: computation type.
-    groups: groups of heads to compute one after the other.
+    causal: whether queries see no key behind their own position, besides what a
+      mask hides; for whole sequences, without a cache.
+    fused: whether to run as one kernel; see `fused_attention.usable`.
   """
 
   num_heads: int
@@ -81,7 +132,8 @@ class _Attention(nn.Module):
   query_init: Initializer = nn.initializers.xavier_uniform()
   kernel_init: Initializer = nn.initializers.xavier_uniform()
   dtype: str = "float32"
-  groups: int = 1
+  causal: bool = False
+  fused: bool = False
 
   def _project(
     self, names: Sequence[str], inputs: Float[Array, "batch length embed"]
@@ -98,9 +150,8 @@ class _Attention(nn.Module):
       )
       for name in names
     ]
-    heads = (*inputs.shape[:2], self.num_heads, self.head_dim)
     return [
-      jnp.swapaxes(projected.reshape(heads), 1, 2)
+      _split_heads(projected, self.num_heads)
       for projected in layers.project(self, projections, inputs)
     ]
 
@@ -110,16 +161,20 @@ class _Attention(nn.Module):
     key: Float[Array, "*batch keys kv"],
     value: Float[Array, "*batch keys kv"],
     mask: Bool[Array, "#batch #heads #queries keys"] | None,
-    bias: Float[Array, "#batch heads queries keys"] | None,
+    bias: Bias | None,
     features: int,
   ) -> Float[Array, "batch queries embed"]:
     """Attends, and maps what the heads found to `features`."""
     dropout = layers.broadcast_dropout(self.dropout_rate, self.deterministic)
     attended = dot_product_attention(
-      query * self.query_scale, key, value, mask, bias, dropout, self.groups
-    )
-    joined = jnp.swapaxes(attended, 1, 2).reshape(
-      query.shape[0], query.shape[2], self.num_heads * self.head_dim
+      query * self.query_scale,
+      key,
+      value,
+      mask,
+      bias,
+      dropout,
+      causal=self.causal,
+      fused=self.fused,
     )
     return layers.Dense(
       features,
@@ -128,7 +183,7 @@ class _Attention(nn.Module):
       dtype=self.dtype,
       kernel_init=self.kernel_init,
       name="out",
-    )(joined)
+    )(_join_heads(attended))
 
 
 class SelfAttention(_Attention):
@@ -139,7 +194,7 @@ class SelfAttention(_Attention):
     self,
     inputs: Float[Array, "batch queries embed"],
     mask: Bool[Array, "#batch #heads #queries keys"] | None = None,
-    bias: Float[Array, "#batch heads queries keys"] | None = None,
+    bias: Bias | None = None,
     *,
     cache_index: Int[Array, ""] | None = None,
     cache_length: int | None = None,
@@ -149,7 +204,7 @@ class SelfAttention(_Attention):
     Args:
       inputs: the sequence, or its newest positions when cached.
       mask: True where a query may look; over the whole cache when cached.
-      bias: added to the logits.
+      bias: added to the logits, by query and key, or where `fused` by offset.
       cache_index: position of the first of `inputs` in the cache. Positions
         before it must have been written, those after must be masked.
       cache_length: size of the cache; needed only where it is created.

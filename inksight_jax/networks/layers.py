@@ -17,7 +17,7 @@ from flax.linen import partitioning
 from flax.typing import Initializer
 from jaxtyping import Array, Float, Int
 
-from inksight_jax.networks import grouped_attention, row_kernels
+from inksight_jax.networks import fused_attention, row_kernels
 from inksight_jax.networks.row_kernels import RowKernel
 
 param_with_axes = partitioning.param_with_axes
@@ -27,7 +27,7 @@ REMAT_POLICIES: dict[str, Callable[..., Any] | None] = {
   "full": jax.checkpoint_policies.nothing_saveable,
   "dots": jax.checkpoint_policies.save_from_both_policies(
     jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
-    jax.checkpoint_policies.save_only_these_names(grouped_attention.KEPT),
+    jax.checkpoint_policies.save_only_these_names(fused_attention.KEPT),
   ),
 }
 

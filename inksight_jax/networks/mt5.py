@@ -13,7 +13,12 @@ from flax import linen as nn
 from flax.typing import Initializer
 from jaxtyping import Array, Bool, Float, Int
 
-from inksight_jax.networks import attention, layers, relative_positions
+from inksight_jax.networks import (
+  attention,
+  fused_attention,
+  layers,
+  relative_positions,
+)
 
 _EMBEDDING_INIT = nn.initializers.normal(stddev=1.0)
 _LOGITS_INIT = nn.initializers.variance_scaling(
@@ -41,7 +46,8 @@ class MT5Config:
     dtype: computation type, "float32" or "bfloat16".
     remat_policy: key of layers.REMAT_POLICIES.
     scan_layers: stack the layers' parameters and compile one of them.
-    attention_groups: see `grouped_attention`; divides `num_heads`.
+    fused_attention: whether whole sequences attend in one kernel where that can
+      run (`fused_attention.usable`), on TPUs; the same numbers.
     embedding_init: initialiser of the token table; see also
       `coordinates.CoordinateEmbedding`.
     logits_init: initialiser of the output layer.
@@ -62,7 +68,7 @@ class MT5Config:
   dtype: str = "float32"
   remat_policy: str = "none"
   scan_layers: bool = False
-  attention_groups: int = 1
+  fused_attention: bool = False
   embedding_init: Initializer = _EMBEDDING_INIT
   logits_init: Initializer = _LOGITS_INIT
 
@@ -75,11 +81,6 @@ class MT5Config:
     layers.check_choice(
       "remat_policy", self.remat_policy, layers.REMAT_POLICIES
     )
-    if self.attention_groups < 1 or self.num_heads % self.attention_groups:
-      raise ValueError(
-        f"`attention_groups` is {self.attention_groups}; it must divide the "
-        f"{self.num_heads} heads."
-      )
 
 
 def _size(
@@ -123,7 +124,9 @@ def token_embedder(config: MT5Config, name: str | None = None) -> layers.Embed:
   )
 
 
-def _attention_fields(config: MT5Config, deterministic: bool) -> dict:
+def _attention_fields(
+  config: MT5Config, deterministic: bool, fused: bool
+) -> dict:
   kernel_init = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
   return {
     "num_heads": config.num_heads,
@@ -136,7 +139,7 @@ def _attention_fields(config: MT5Config, deterministic: bool) -> dict:
       1.0 / config.head_dim, "fan_in", "normal"
     ),
     "dtype": config.dtype,
-    "groups": config.attention_groups,
+    "fused": fused,
   }
 
 
@@ -146,10 +149,12 @@ class _Layer(nn.Module):
   Attributes:
     config: sizes and choices.
     deterministic: disables dropout.
+    fused: whether attention runs as one kernel.
   """
 
   config: MT5Config
   deterministic: bool
+  fused: bool = False
 
   def _norm(
     self, name: str, x: Float[Array, "batch length embed"]
@@ -187,10 +192,10 @@ class EncoderLayer(_Layer):
     self,
     x: Float[Array, "batch length embed"],
     mask: Bool[Array, "batch 1 #length length"],
-    bias: Float[Array, "1 heads length length"],
+    bias: attention.Bias,
   ) -> tuple[Float[Array, "batch length embed"], None]:
     y = self._norm("pre_attention_layer_norm", x)
-    fields = _attention_fields(self.config, self.deterministic)
+    fields = _attention_fields(self.config, self.deterministic, self.fused)
     y = attention.SelfAttention(**fields, name="attention")(y, mask, bias)
     return self._add_mlp(x + self._dropout(y)), None
 
@@ -212,13 +217,15 @@ class DecoderLayer(_Layer):
     x: Float[Array, "batch length embed"],
     encoded: Float[Array, "batch inputs embed"] | None,
     encoded_mask: Bool[Array, "batch *length inputs"] | None,
-    mask: Bool[Array, "#batch 1 length keys"],
-    bias: Float[Array, "1 heads length keys"],
+    mask: Bool[Array, "#batch 1 length keys"] | None,
+    bias: attention.Bias,
     cache_index: Int[Array, ""] | None,
   ) -> tuple[Float[Array, "batch length embed"], None]:
-    fields = _attention_fields(self.config, self.deterministic)
+    fields = _attention_fields(self.config, self.deterministic, self.fused)
     y = self._norm("pre_self_attention_layer_norm", x)
-    y = attention.SelfAttention(**fields, name="self_attention")(
+    y = attention.SelfAttention(
+      **fields, causal=not self.decode, name="self_attention"
+    )(
       y,
       mask,
       bias,
@@ -254,15 +261,17 @@ class Encoder(nn.Module):
       deterministic: disables dropout.
     """
     cfg = self.config
-    length = embeddings.shape[1]
+    batch, length, _ = embeddings.shape
+    fused = cfg.fused_attention and fused_attention.usable(
+      batch, cfg.num_heads, cfg.head_dim
+    )
     bias = relative_positions.RelativePositionBias(
       cfg.num_heads,
       bidirectional=True,
       num_buckets=cfg.relative_attention_num_buckets,
       max_distance=cfg.relative_attention_max_distance,
-      one_hot=cfg.attention_groups > 1,
       name="relpos_bias",
-    )(length, length)
+    )(length, length, by_offset=fused)
     dropout = layers.broadcast_dropout(cfg.dropout_rate, deterministic)
     x = layers.constrain_activations(dropout(embeddings))
     x = layers.run_layers(
@@ -274,10 +283,13 @@ class Encoder(nn.Module):
       name="layers",
       scan=cfg.scan_layers,
       remat_policy=cfg.remat_policy,
-      attributes={"config": cfg, "deterministic": deterministic},
+      attributes={
+        "config": cfg,
+        "deterministic": deterministic,
+        "fused": fused,
+      },
     )
-    x = layers.RMSNorm(dtype=cfg.dtype, name="encoder_norm")(x)
-    return nn.Dropout(cfg.dropout_rate, deterministic=deterministic)(x)
+    return dropout(layers.RMSNorm(dtype=cfg.dtype, name="encoder_norm")(x))
 
 
 class Decoder(attention.CachedDecoder):
@@ -321,21 +333,28 @@ class Decoder(attention.CachedDecoder):
     first, num_keys = self.positions(
       num_new, encoded is not None, decode, max_decode_length
     )
-    positions = jnp.arange(num_new) + first
+    batch = decoder_input_tokens.shape[0]
+    fused = (
+      cfg.fused_attention
+      and not decode
+      and fused_attention.usable(batch, cfg.num_heads, cfg.head_dim)
+    )
     bias = relative_positions.RelativePositionBias(
       cfg.num_heads,
       bidirectional=False,
       num_buckets=cfg.relative_attention_num_buckets,
       max_distance=cfg.relative_attention_max_distance,
-      one_hot=cfg.attention_groups > 1,
       name="relpos_bias",
-    )(num_new, num_keys, first)
+    )(num_new, num_keys, first, by_offset=fused)
     # Padding lies to the right of every position that is scored, so hiding
     # the future hides it too.
-    mask = (jnp.arange(num_keys)[None, :] <= positions[:, None])[None]
-    if segment_ids is not None:
+    mask = None
+    if decode:
+      positions = jnp.arange(num_new) + first
+      mask = (jnp.arange(num_keys)[None, :] <= positions[:, None])[None, None]
+    elif segment_ids is not None:
       # Biases need no change: they depend on distances, which stay the same.
-      mask &= segment_ids[:, :, None] == segment_ids[:, None, :]
+      mask = segment_ids[:, None, :, None] == segment_ids[:, None, None, :]
     dropout = layers.broadcast_dropout(cfg.dropout_rate, deterministic)
     x = dropout(self.token_embedder(decoder_input_tokens))
     x = layers.run_layers(
@@ -343,7 +362,7 @@ class Decoder(attention.CachedDecoder):
       layers.constrain_activations(x),
       encoded,
       encoded_mask,
-      mask[:, None],
+      mask,
       bias,
       first if decode else None,
       depth=cfg.num_decoder_layers,
@@ -353,6 +372,7 @@ class Decoder(attention.CachedDecoder):
       attributes={
         "config": cfg,
         "deterministic": deterministic,
+        "fused": fused,
         "decode": decode,
         "cache_length": num_keys if decode else None,
       },

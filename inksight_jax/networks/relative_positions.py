@@ -1,11 +1,10 @@
 """Biases of attention by how far keys are from queries (Raffel et al. 2020)."""
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
-from inksight_jax.networks import layers
+from inksight_jax.networks import attention, layers
 
 
 def relative_position_bucket(
@@ -50,15 +49,12 @@ class RelativePositionBias(nn.Module):
     bidirectional: whether queries look ahead.
     num_buckets: number of buckets.
     max_distance: distance of the last bucket.
-    one_hot: gathers by a product with one-hot buckets, as accelerators like
-      it, instead of by a shifted layout, as CPUs do; the same numbers.
   """
 
   num_heads: int
   bidirectional: bool
   num_buckets: int = 32
   max_distance: int = 128
-  one_hot: bool = False
 
   @nn.compact
   def __call__(
@@ -66,8 +62,19 @@ class RelativePositionBias(nn.Module):
     num_queries: int,
     num_keys: int,
     first_query: int | Int[Array, ""] = 0,
-  ) -> Float[Array, "1 heads queries keys"]:
-    """Bias, float32, of queries at `first_query` onwards to keys from 0."""
+    *,
+    by_offset: bool = False,
+  ) -> attention.Bias:
+    """Bias, float32, of queries at `first_query` onwards to keys from 0.
+
+    Args:
+      num_queries: number of queries.
+      num_keys: number of keys.
+      first_query: position of the first.
+      by_offset: return one number per head and offset, [heads, queries + keys -
+        1], from that of the last query to the first key on; otherwise per head,
+        query and key, [1, heads, queries, keys].
+    """
     table = layers.param_with_axes(
       "rel_embedding",
       nn.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
@@ -75,39 +82,21 @@ class RelativePositionBias(nn.Module):
       jnp.float32,
       axes=("heads", "relpos_buckets"),
     )
-    if self.one_hot:
-      return self._product(table, num_queries, num_keys, first_query)
     num_offsets = num_queries + num_keys - 1
     offsets = jnp.arange(num_offsets) - (num_queries - 1) - first_query
-    buckets = self._buckets(offsets)
-    # The bias depends on the offset alone. Gathering one value per offset and
-    # laying the row out shifted by one per query replaces a gather (and, in
-    # the backward pass, a scatter) of queries x keys values: rows one longer
-    # than the row read move the content one to the right from row to row.
-    row = jnp.pad(table[:, buckets], ((0, 0), (0, 1)))
+    row = table[:, self._buckets(offsets)]
+    if by_offset:
+      return row
+    # Gathering one value per offset and laying the row out shifted by one per
+    # query replaces a gather (and, in the backward pass, a scatter) of queries
+    # x keys values: rows one longer than the row read move the content one to
+    # the right from row to row.
+    row = jnp.pad(row, ((0, 0), (0, 1)))
     rows = jnp.broadcast_to(
       row[:, None, :], (self.num_heads, num_queries, num_offsets + 1)
     ).reshape(self.num_heads, -1)[:, : num_queries * num_offsets]
     shifted = rows.reshape(self.num_heads, num_queries, num_offsets)
     return shifted[None, :, :, num_queries - 1 :]
-
-  def _product(
-    self,
-    table: Float[Array, "heads buckets"],
-    num_queries: int,
-    num_keys: int,
-    first_query: int | Int[Array, ""],
-  ) -> Float[Array, "1 heads queries keys"]:
-    """The bias as a product; forward and backward fuse into one pass each."""
-    queries = jnp.arange(num_queries) + first_query
-    offsets = jnp.arange(num_keys)[None, :] - queries[:, None]
-    # Three terms of each sum are not zero, and bfloat16 holds each of them:
-    # exact in the one pass that is the default on accelerators. Asking for
-    # float32 would take six.
-    parts = _bfloat16_parts(table)
-    ids = jnp.arange(parts.shape[1])[:, None, None] % self.num_buckets
-    one_hot = (self._buckets(offsets)[None] == ids).astype(parts.dtype)
-    return jnp.einsum("hb,bqk->hqk", parts, one_hot)[None]
 
   def _buckets(self, offsets: Int[Array, "*shape"]) -> Int[Array, "*shape"]:
     return relative_position_bucket(
@@ -116,17 +105,3 @@ class RelativePositionBias(nn.Module):
       num_buckets=self.num_buckets,
       max_distance=self.max_distance,
     )
-
-
-def _bfloat16_parts(
-  x: Float[Array, "rows columns"],
-) -> Float[Array, "rows 3*columns"]:
-  """Three float32 side by side for each in `x`, their sum, without other bits
-  than bfloat16 has; the gradient goes to the first."""
-  parts, rest = [], jax.lax.stop_gradient(x)
-  for _ in range(3):
-    # Unlike a conversion there and back, it is never optimised away.
-    parts.append(jax.lax.reduce_precision(rest, 8, 7))
-    rest = rest - parts[-1]
-  parts[0] = x - jax.lax.stop_gradient(x - parts[0])
-  return jnp.concatenate(parts, axis=1)

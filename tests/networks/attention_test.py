@@ -12,13 +12,13 @@ from inksight_jax.networks import attention
 class _Core(nn.Module):
   """Attention without dropout, as a bound module."""
 
-  groups: int = 1
+  causal: bool = False
 
   @nn.compact
   def __call__(self, query, key, value, mask, bias):
     dropout = nn.Dropout(0.0, deterministic=True)
     return attention.dot_product_attention(
-      query, key, value, mask, bias, dropout, self.groups
+      query, key, value, mask, bias, dropout, causal=self.causal
     )
 
 
@@ -103,41 +103,15 @@ def test_cross_attention_without_cache_or_input_is_refused():
     module.init(jax.random.key(0), _random(0, 1, 1, 8), None, None, decode=True)
 
 
-def _masks() -> dict[str, jax.Array | None]:
-  causal = jnp.tril(jnp.ones((5, 5), bool))[None, None]
-  # Padding of one example, and a query that may look nowhere.
-  padding = jnp.arange(5)[None, :] < jnp.array([[5], [3]])
-  return {
-    "none": None,
-    "causal": causal,
-    "padding": padding[:, None, None, :],
-    "nowhere": causal.at[0, 0, 2].set(False),
-  }
-
-
-@pytest.mark.parametrize("with_bias", [False, True])
-@pytest.mark.parametrize("mask", ["none", "causal", "padding", "nowhere"])
-def test_groups_of_heads_give_the_same_values_and_gradients(
-  mask: str, with_bias: bool
-):
-  query, key, value = (_random(i, 2, 6, 5, 4) for i in range(3))
-  bias = _random(3, 1, 6, 5, 5) if with_bias else None
-  towards = _random(4, 2, 6, 5, 4)
-
-  def run(groups: int):
-    def score(query, key, value, bias):
-      out = _Core(groups).apply({}, query, key, value, _masks()[mask], bias)
-      return jnp.sum(out * towards)
-
-    arguments = (0, 1, 2, 3) if with_bias else (0, 1, 2)
-    return jax.value_and_grad(score, arguments)(query, key, value, bias)
-
-  want, got = run(1), run(3)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6),
-    want,
-    got,
-  )
+def test_causal_attention_hides_what_a_mask_of_the_past_hides():
+  query, key, value = (_random(i, 2, 2, 5, 4) for i in range(3))
+  past = jnp.tril(jnp.ones((5, 5), bool))[None, None]
+  padding = (jnp.arange(5)[None, :] < jnp.array([[5], [3]]))[:, None, None]
+  for mask in (None, padding):
+    combined = past if mask is None else past & mask
+    want = _Core().apply({}, query, key, value, combined, None)
+    got = _Core(causal=True).apply({}, query, key, value, mask, None)
+    np.testing.assert_array_equal(got, want)
 
 
 def test_dropped_keys_are_the_same_for_all_queries_and_the_rest_is_scaled():
