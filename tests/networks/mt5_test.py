@@ -53,6 +53,25 @@ def variables():
   return jax.jit(TextToText(TINY).init)(jax.random.key(0), INPUTS, TOKENS)
 
 
+def test_dropout_drops_a_feature_at_all_positions_of_an_example():
+  config = dataclasses.replace(TINY, dropout_rate=0.5)
+  encoder = mt5.Encoder(config)
+  mask = jnp.ones((2, 4), bool)
+  embeddings = jax.random.normal(jax.random.key(1), (2, 4, 16))
+  variables = encoder.init(jax.random.key(0), embeddings, mask)
+  out = encoder.apply(
+    variables,
+    embeddings,
+    mask,
+    deterministic=False,
+    rngs={"dropout": jax.random.key(2)},
+  )
+  dropped = np.asarray(out == 0)
+  assert 0 < dropped.sum() < dropped.size
+  np.testing.assert_array_equal(dropped, dropped[:, :1].repeat(4, 1))
+  assert np.any(dropped[0] != dropped[1])
+
+
 # Parameters of google/t5-v1_1-* follow from its vocabulary of 32,128; those of
 # google/mt5-* from 250,112 (Xue et al. 2021, table 1: 300M, 580M, 1.2B).
 @pytest.mark.parametrize(

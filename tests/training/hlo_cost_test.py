@@ -102,6 +102,13 @@ def test_a_sum_over_chips_sends_all_but_a_share_twice():
   assert _ops()["sum"].ici_bytes == 2 * 3 / 4 * 64 * 4
 
 
+def test_a_kernel_computes_what_it_says_and_moves_its_arrays():
+  op = _ops()["kernel"]
+  assert op.matmul_flops == 1234
+  assert op.hbm_bytes == 2 * 64 * 4
+  assert op.bytes == op.hbm_bytes + 64 * 2
+
+
 def test_a_loop_counter_that_starts_late_runs_less():
   text = PROGRAM.replace("%start = s32[]{:T(128)} constant(0)",
                          "%start = s32[]{:T(128)} constant(5)")  # fmt: skip
