@@ -56,9 +56,19 @@ def _whole_vectors(size: int) -> int:
 
 
 def offsets(
-  bias: Array, queries: int, keys: int, blocks: list[Block]
+  bias: Float[Array, "heads offsets"],
+  queries: int,
+  keys: int,
+  blocks: list[Block],
 ) -> Float[Array, "heads blocks width"]:
-  """The part of the bias that each block needs, as `lay_out` expects it."""
+  """The part of the bias that each block needs, as `lay_out` expects it.
+
+  Args:
+    bias: a number per key minus query position, from 1 - queries on.
+    queries: number of queries.
+    keys: number of keys.
+    blocks: from `split`.
+  """
   width = _whole_vectors(keys + blocks[0].width)
   padded = jnp.pad(bias, ((0, 0), (LANES, width)))
   starts = [
@@ -67,10 +77,17 @@ def offsets(
   return jnp.stack([padded[:, start : start + width] for start in starts], 1)
 
 
-def lay_out(bias: Any, head: int, block: Block) -> Array | None:
-  """Bias of a block: the same numbers, one further right in every row."""
-  if bias is None:
-    return None
+def lay_out(bias: Any, head: int, block: Block) -> Array:
+  """Bias of a block: the same numbers, one further right in every row.
+
+  Args:
+    bias: (reference to) some heads' result of `offsets`.
+    head: which of these heads.
+    block: the block.
+
+  Returns:
+    float32[rows, keys].
+  """
   rows, keys = block.shape
   width = bias.shape[2]
   numbers = bias[head, block.index : block.index + 1, :]
@@ -88,6 +105,11 @@ def sum_offsets(
 
   Halves are laid over each other, shifted by their distance, until one row is
   left.
+
+  Args:
+    gradient: of a block's bias.
+    block: the block.
+    width: that of `offsets`.
   """
   rows, keys = gradient.shape
   x = jnp.pad(gradient, ((0, block.width - rows), (0, width - keys)))

@@ -15,7 +15,7 @@ inside the kernel: neither it nor its gradient is written as queries x keys.
 import functools
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -76,7 +76,19 @@ def attend(
   if kept is not None:
     # The heads of a vector belong together.
     kept = kept.reshape(kept.shape[0], -1, _lanes(head_dim) // head_dim, keys)
-  return _attention(query, key, value, mask, bias, kept, head_dim, causal)
+  inputs = _Inputs(query, key, value, mask, bias, kept)
+  return _attention(inputs, head_dim, causal)
+
+
+class _Inputs(NamedTuple):
+  """What the kernels read: arrays, what a run is given of them, or None."""
+
+  query: Any
+  key: Any
+  value: Any
+  mask: Any
+  bias: Any
+  kept: Any
 
 
 def _product(left: Array, right: Array, axis: int, other: int) -> Array:
@@ -106,12 +118,18 @@ def _seen(mask: Any, block: Block, causal: bool) -> Array | None:
 
 
 def _weights(
-  query: Array, key: Array, seen: Array | None, bias: Array | None
+  inputs: _Inputs,
+  head: int,
+  lanes: slice,
+  block: Block,
+  seen: Array | None,
 ) -> Float[Array, "rows keys"]:
   """Softmax of a block's logits, float32."""
-  logits = _product(query, key, 1, 1)
-  if bias is not None:
-    logits += bias
+  logits = _product(
+    inputs.query[block.rows, lanes], inputs.key[block.keys, lanes], 1, 1
+  )
+  if inputs.bias is not None:
+    logits += attention_blocks.lay_out(inputs.bias, head, block)
   if seen is not None:
     logits = jnp.where(seen, logits, MASKED)
   powers = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
@@ -126,47 +144,30 @@ def _drop(weights: Array, kept: Any, head: int, block: Block) -> Array:
 
 
 def _heads_and_blocks(
-  query: Any, key: Any, head_dim: int, causal: bool
+  inputs: _Inputs, head_dim: int, causal: bool
 ) -> Iterator[tuple[int, slice, Block]]:
   """(head, its lanes, block) of what one run of a kernel computes."""
-  for head in range(query.shape[1] // head_dim):
+  (queries, width), keys = inputs.query.shape, inputs.key.shape[0]
+  for head in range(width // head_dim):
     lanes = slice(head * head_dim, (head + 1) * head_dim)
-    for block in attention_blocks.split(query.shape[0], key.shape[0], causal):
+    for block in attention_blocks.split(queries, keys, causal):
       yield head, lanes, block
 
 
 def _forward_kernel(
-  query: Any,
-  key: Any,
-  value: Any,
-  mask: Any,
-  bias: Any,
-  kept: Any,
-  attended: Any,
-  *,
-  head_dim: int,
-  causal: bool,
+  inputs: _Inputs, attended: Any, *, head_dim: int, causal: bool
 ) -> None:
-  for head, lanes, block in _heads_and_blocks(query, key, head_dim, causal):
-    rows, keys = block.rows, block.keys
-    weights = _weights(
-      query[rows, lanes],
-      key[keys, lanes],
-      _seen(mask, block, causal),
-      attention_blocks.lay_out(bias, head, block),
-    )
-    weights = _drop(weights, kept, head, block).astype(value.dtype)
-    found = _product(weights, value[keys, lanes], 1, 0)
-    attended[rows, lanes] = found.astype(attended.dtype)
+  for head, lanes, block in _heads_and_blocks(inputs, head_dim, causal):
+    seen = _seen(inputs.mask, block, causal)
+    weights = _weights(inputs, head, lanes, block, seen)
+    value = inputs.value[block.keys, lanes]
+    weights = _drop(weights, inputs.kept, head, block).astype(value.dtype)
+    found = _product(weights, value, 1, 0)
+    attended[block.rows, lanes] = found.astype(attended.dtype)
 
 
 def _backward_kernel(
-  query: Any,
-  key: Any,
-  value: Any,
-  mask: Any,
-  bias: Any,
-  kept: Any,
+  inputs: _Inputs,
   gradient: Any,
   d_query: Any,
   d_key: Any,
@@ -186,18 +187,14 @@ def _backward_kernel(
 
   key_sum[...] = jnp.zeros_like(key_sum)
   value_sum[...] = jnp.zeros_like(value_sum)
-  for head, lanes, block in _heads_and_blocks(query, key, head_dim, causal):
+  for head, lanes, block in _heads_and_blocks(inputs, head_dim, causal):
     rows, keys = block.rows, block.keys
-    seen = _seen(mask, block, causal)
-    weights = _weights(
-      query[rows, lanes],
-      key[keys, lanes],
-      seen,
-      attention_blocks.lay_out(bias, head, block),
-    )
-    towards = gradient[rows, lanes]
-    d_weights = _product(towards, value[keys, lanes], 1, 1)
-    d_weights = _drop(d_weights, kept, head, block)
+    seen = _seen(inputs.mask, block, causal)
+    weights = _weights(inputs, head, lanes, block, seen)
+    query, key = inputs.query[rows, lanes], inputs.key[keys, lanes]
+    value, towards = inputs.value[keys, lanes], gradient[rows, lanes]
+    d_weights = _product(towards, value, 1, 1)
+    d_weights = _drop(d_weights, inputs.kept, head, block)
     mean = jnp.sum(weights * d_weights, axis=-1, keepdims=True)
     d_logits = weights * (d_weights - mean)
     if seen is not None:
@@ -207,88 +204,60 @@ def _backward_kernel(
         attention_blocks.sum_offsets(d_logits, block, d_bias.shape[2])
       )
     d_logits = d_logits.astype(query.dtype)
-    found = _product(d_logits, key[keys, lanes], 1, 0)
-    d_query[rows, lanes] = found.astype(d_query.dtype)
-    key_sum[keys, lanes] += _product(d_logits, query[rows, lanes], 0, 0)
-    weights = _drop(weights, kept, head, block).astype(value.dtype)
+    d_query[rows, lanes] = _product(d_logits, key, 1, 0).astype(d_query.dtype)
+    key_sum[keys, lanes] += _product(d_logits, query, 0, 0)
+    weights = _drop(weights, inputs.kept, head, block).astype(value.dtype)
     value_sum[keys, lanes] += _product(weights, towards, 0, 0)
   d_key[...] = key_sum[...].astype(d_key.dtype)
   d_value[...] = value_sum[...].astype(d_value.dtype)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(6, 7))
-def _attention(
-  query: Array,
-  key: Array,
-  value: Array,
-  mask: Array | None,
-  bias: Array | None,
-  kept: Array | None,
-  head_dim: int,
-  causal: bool,
-) -> Array:
-  inputs = (query, key, value, mask, bias, kept)
-  return _forward(*inputs, head_dim, causal)[0]
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _attention(inputs: _Inputs, head_dim: int, causal: bool) -> Array:
+  return _forward(inputs, head_dim, causal)[0]
 
 
 def _forward(
-  query: Array,
-  key: Array,
-  value: Array,
-  mask: Array | None,
-  bias: Array | None,
-  kept: Array | None,
-  head_dim: int,
-  causal: bool,
-) -> tuple[Array, tuple[Any, ...]]:
-  inputs = (query, key, value, mask, bias, kept)
-  specs = _specs(query, key, mask, bias, kept, head_dim)
+  inputs: _Inputs, head_dim: int, causal: bool
+) -> tuple[Array, _Inputs]:
+  query = inputs.query
+  specs = _specs(inputs, head_dim)
   attended = pl.pallas_call(
     functools.partial(_forward_kernel, head_dim=head_dim, causal=causal),
     out_shape=jax.ShapeDtypeStruct(query.shape, query.dtype),
-    in_specs=specs,
-    out_specs=specs[0],
+    in_specs=(specs,),
+    out_specs=specs.query,
     name="attention",
-    **_call_options(inputs, (query,), head_dim, causal, num_products=2),
-  )(*inputs)
+    **_call_options(inputs, query, head_dim, causal, num_products=2),
+  )(inputs)
   return attended, inputs
 
 
 def _backward(
-  head_dim: int, causal: bool, inputs: tuple[Any, ...], gradient: Array
-) -> tuple[Any, ...]:
-  query, key, value, mask, bias, kept = inputs
-  specs = _specs(query, key, mask, bias, kept, head_dim)
-  results = (query, key, value, bias)
-  sums = pltpu.VMEM((key.shape[1], _lanes(head_dim)), jnp.float32)
+  head_dim: int, causal: bool, inputs: _Inputs, gradient: Array
+) -> tuple[_Inputs]:
+  specs = _specs(inputs, head_dim)
+  results = (inputs.query, inputs.key, inputs.value, inputs.bias)
+  sums = pltpu.VMEM((inputs.key.shape[1], _lanes(head_dim)), jnp.float32)
   d_query, d_key, d_value, d_bias = pl.pallas_call(
     functools.partial(_backward_kernel, head_dim=head_dim, causal=causal),
     out_shape=jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), results
     ),
-    in_specs=(*specs, specs[0]),
-    out_specs=(*specs[:3], specs[4]),
+    in_specs=(specs, specs.query),
+    out_specs=(specs.query, specs.key, specs.value, specs.bias),
     scratch_shapes=(sums, sums),
     name="attention_gradient",
-    **_call_options(
-      (*inputs, gradient), results, head_dim, causal, num_products=5
-    ),
-  )(*inputs, gradient)
-  return d_query, d_key, d_value, None, d_bias, None
+    **_call_options(inputs, results, head_dim, causal, num_products=5),
+  )(inputs, gradient)
+  return (_Inputs(d_query, d_key, d_value, None, d_bias, None),)
 
 
 _attention.defvjp(_forward, _backward)
 
 
-def _specs(
-  query: Array,
-  key: Array,
-  mask: Array | None,
-  bias: Array | None,
-  kept: Array | None,
-  head_dim: int,
-) -> tuple[Any, ...]:
-  """What of the inputs one run is given: (heads of a vector, example).
+def _specs(inputs: _Inputs, head_dim: int) -> _Inputs:
+  """What of each input one run is given: that of (heads of a vector, example).
 
   Examples come last, so that their bias is fetched, and its gradient stored,
   once.
@@ -298,6 +267,7 @@ def _specs(
   def heads_of(x: Array) -> pl.BlockSpec:
     return pl.BlockSpec((None, x.shape[1], lanes), lambda p, b: (b, 0, p))
 
+  mask, bias, kept = inputs.mask, inputs.bias, inputs.kept
   mask_spec = bias_spec = kept_spec = None
   if mask is not None:
     shared = mask.shape[0] == 1
@@ -312,33 +282,32 @@ def _specs(
     kept_spec = pl.BlockSpec(
       (None, None, *kept.shape[2:]), lambda p, b: (b, p, 0, 0)
     )
-  keys = heads_of(key)
-  return heads_of(query), keys, keys, mask_spec, bias_spec, kept_spec
+  query, key, value = map(heads_of, inputs[:3])
+  return _Inputs(query, key, value, mask_spec, bias_spec, kept_spec)
 
 
 def _call_options(
-  inputs: tuple[Any, ...],
-  results: tuple[Any, ...],
+  inputs: _Inputs,
+  results: Any,
   head_dim: int,
   causal: bool,
   num_products: int,
 ) -> dict[str, Any]:
   """What the two calls of kernels share."""
-  query, key = inputs[:2]
-  blocks = attention_blocks.split(query.shape[1], key.shape[1], causal)
-  pairs = query.shape[0] * sum(math.prod(block.shape) for block in blocks)
-  num_heads = query.shape[2] // head_dim
-  longest = max(query.shape[1], key.shape[1])
+  batch, queries, joined = inputs.query.shape
+  keys = inputs.key.shape[1]
+  blocks = attention_blocks.split(queries, keys, causal)
+  pairs = batch * sum(math.prod(block.shape) for block in blocks)
   moved = sum(x.nbytes for x in jax.tree.leaves((inputs, results)))
   return {
-    "grid": (query.shape[2] // _lanes(head_dim), query.shape[0]),
+    "grid": (joined // _lanes(head_dim), batch),
     "compiler_params": pltpu.CompilerParams(
       dimension_semantics=("parallel", "arbitrary"),
-      vmem_limit_bytes=_VMEM_BYTES * -(-longest // 1024),
+      vmem_limit_bytes=_VMEM_BYTES * -(-max(queries, keys) // 1024),
     ),
     "cost_estimate": pl.CostEstimate(
-      flops=2 * num_products * num_heads * head_dim * pairs,
-      transcendentals=num_heads * pairs,
+      flops=2 * num_products * joined * pairs,
+      transcendentals=joined // head_dim * pairs,
       bytes_accessed=moved,
     ),
   }

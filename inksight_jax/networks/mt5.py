@@ -124,6 +124,13 @@ def token_embedder(config: MT5Config, name: str | None = None) -> layers.Embed:
   )
 
 
+def _fuses(config: MT5Config, batch: int) -> bool:
+  """Whether whole sequences of a batch attend in one kernel."""
+  return config.fused_attention and fused_attention.usable(
+    batch, config.num_heads, config.head_dim
+  )
+
+
 def _attention_fields(
   config: MT5Config, deterministic: bool, fused: bool
 ) -> dict:
@@ -262,9 +269,7 @@ class Encoder(nn.Module):
     """
     cfg = self.config
     batch, length, _ = embeddings.shape
-    fused = cfg.fused_attention and fused_attention.usable(
-      batch, cfg.num_heads, cfg.head_dim
-    )
+    fused = _fuses(cfg, batch)
     bias = relative_positions.RelativePositionBias(
       cfg.num_heads,
       bidirectional=True,
@@ -290,6 +295,14 @@ class Encoder(nn.Module):
       },
     )
     return dropout(layers.RMSNorm(dtype=cfg.dtype, name="encoder_norm")(x))
+
+
+def _past_mask(
+  first: Int[Array, ""], num_new: int, num_keys: int
+) -> Bool[Array, "1 1 new keys"]:
+  """True where a cache holds what new tokens, from `first` on, may look at."""
+  positions = jnp.arange(num_new) + first
+  return (jnp.arange(num_keys)[None, :] <= positions[:, None])[None, None]
 
 
 class Decoder(attention.CachedDecoder):
@@ -333,12 +346,7 @@ class Decoder(attention.CachedDecoder):
     first, num_keys = self.positions(
       num_new, encoded is not None, decode, max_decode_length
     )
-    batch = decoder_input_tokens.shape[0]
-    fused = (
-      cfg.fused_attention
-      and not decode
-      and fused_attention.usable(batch, cfg.num_heads, cfg.head_dim)
-    )
+    fused = not decode and _fuses(cfg, len(decoder_input_tokens))
     bias = relative_positions.RelativePositionBias(
       cfg.num_heads,
       bidirectional=False,
@@ -346,15 +354,12 @@ class Decoder(attention.CachedDecoder):
       max_distance=cfg.relative_attention_max_distance,
       name="relpos_bias",
     )(num_new, num_keys, first, by_offset=fused)
-    # Padding lies to the right of every position that is scored, so hiding
-    # the future hides it too.
-    mask = None
-    if decode:
-      positions = jnp.arange(num_new) + first
-      mask = (jnp.arange(num_keys)[None, :] <= positions[:, None])[None, None]
-    elif segment_ids is not None:
-      # Biases need no change: they depend on distances, which stay the same.
-      mask = segment_ids[:, None, :, None] == segment_ids[:, None, None, :]
+    # Padding lies to the right of every position that is scored, so hiding the
+    # future, as layers do that do not decode, hides it too. Biases of texts in
+    # one row need no change: they depend on distances, which stay the same.
+    own_text = None
+    if segment_ids is not None:
+      own_text = segment_ids[:, None, :, None] == segment_ids[:, None, None, :]
     dropout = layers.broadcast_dropout(cfg.dropout_rate, deterministic)
     x = dropout(self.token_embedder(decoder_input_tokens))
     x = layers.run_layers(
@@ -362,7 +367,7 @@ class Decoder(attention.CachedDecoder):
       layers.constrain_activations(x),
       encoded,
       encoded_mask,
-      mask,
+      _past_mask(first, num_new, num_keys) if decode else own_text,
       bias,
       first if decode else None,
       depth=cfg.num_decoder_layers,
