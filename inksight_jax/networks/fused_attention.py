@@ -11,7 +11,7 @@ from flax.linen import partitioning
 from jax.ad_checkpoint import checkpoint_name
 from jax.interpreters import pxla
 from jax.sharding import AbstractMesh, Mesh, PartitionSpec
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from inksight_jax.networks import attention_kernels
 
@@ -21,14 +21,17 @@ from inksight_jax.networks import attention_kernels
 KEPT = "attended"
 
 
-def usable(batch: int, num_heads: int, head_dim: int) -> bool:
+def usable(
+  sequences: Shaped[Array, "batch ..."], num_heads: int, head_dim: int
+) -> bool:
   """Whether `attend` can be used where this is called.
 
   It can on a mesh of TPUs where the heads of each device fill whole vectors.
   Programs without a mesh, for prediction and export, may run anywhere.
 
   Args:
-    batch: number of examples on all devices.
+    sequences: what attends, the examples of all devices; an exported program
+      may not know how many.
     num_heads: number of heads on all devices.
     head_dim: size of each head.
   """
@@ -38,7 +41,7 @@ def usable(batch: int, num_heads: int, head_dim: int) -> bool:
   batch_axes, _, head_axes = _split(mesh)
   own_heads, rest = divmod(num_heads, _count(mesh, head_axes))
   return (
-    batch % _count(mesh, batch_axes) == 0
+    sequences.shape[0] % _count(mesh, batch_axes) == 0
     and rest == 0
     and attention_kernels.fills_vectors(own_heads, head_dim)
   )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Initializer
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from inksight_jax.networks import (
   attention,
@@ -124,10 +124,10 @@ def token_embedder(config: MT5Config, name: str | None = None) -> layers.Embed:
   )
 
 
-def _fuses(config: MT5Config, batch: int) -> bool:
-  """Whether whole sequences of a batch attend in one kernel."""
+def _fuses(config: MT5Config, sequences: Shaped[Array, "batch ..."]) -> bool:
+  """Whether whole sequences attend in one kernel."""
   return config.fused_attention and fused_attention.usable(
-    batch, config.num_heads, config.head_dim
+    sequences, config.num_heads, config.head_dim
   )
 
 
@@ -268,8 +268,8 @@ class Encoder(nn.Module):
       deterministic: disables dropout.
     """
     cfg = self.config
-    batch, length, _ = embeddings.shape
-    fused = _fuses(cfg, batch)
+    length = embeddings.shape[1]
+    fused = _fuses(cfg, embeddings)
     bias = relative_positions.RelativePositionBias(
       cfg.num_heads,
       bidirectional=True,
@@ -346,7 +346,7 @@ class Decoder(attention.CachedDecoder):
     first, num_keys = self.positions(
       num_new, encoded is not None, decode, max_decode_length
     )
-    fused = not decode and _fuses(cfg, len(decoder_input_tokens))
+    fused = not decode and _fuses(cfg, decoder_input_tokens)
     bias = relative_positions.RelativePositionBias(
       cfg.num_heads,
       bidirectional=False,

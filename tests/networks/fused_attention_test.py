@@ -261,15 +261,12 @@ def test_kernel_is_used_on_tpus_whose_vectors_the_heads_fill(
   platform: str, model: int, batch: int, heads: int, head_dim: int, want: bool
 ):
   mesh = _mesh_of(platform, data=4, fsdp=2, model=model)
+  sequences = jnp.zeros((batch, 5))
   with (
     jax.sharding.use_abstract_mesh(mesh),
     partitioning.axis_rules(RULES),
   ):
-    assert fused_attention.usable(batch, heads, head_dim) is want
-
-
-def test_kernel_is_not_used_without_a_mesh():
-  assert not fused_attention.usable(8, 12, 64)
+    assert fused_attention.usable(sequences, heads, head_dim) is want
 
 
 def _config(**changes) -> mt5.MT5Config:
@@ -341,6 +338,24 @@ def test_whole_network_learns_the_same_with_the_kernel(
   assert traced.count("name=attention_gradient\n") == 3
 
 
+def test_exported_network_does_without_the_kernel_and_takes_any_batch():
+  model = _Transformer(_config(fused_attention=True))
+  variables = model.init(jax.random.key(0), _tokens(), None)
+  (batch,) = jax.export.symbolic_shape("b")
+  tokens = jax.ShapeDtypeStruct((batch, 20), jnp.int32)
+  exported = jax.export.export(
+    jax.jit(lambda tokens: model.apply(variables, tokens, None)),
+    platforms=("cpu", "tpu"),
+  )(tokens)
+  for size in (3, 8):
+    np.testing.assert_allclose(
+      exported.call(_tokens()[:size]),
+      model.apply(variables, _tokens()[:size], None),
+      rtol=1e-4,
+      atol=1e-5,
+    )
+
+
 @NEEDS_LIBTPU
 @pytest.mark.filterwarnings("ignore:`with mesh")
 # The tests' cache of programs cannot be read where there is no TPU.
@@ -367,11 +382,12 @@ def test_tpu_compiler_takes_the_kernel_and_its_work_is_counted(
     return jnp.sum(out.astype(jnp.float32) ** 2)
 
   by_row = P(("data", "fsdp"))
+  sequences = jnp.zeros((batch, length))
   rows = shape(by_row, jnp.bfloat16, batch, length, heads * head_dim)
   bias = shape(P(), jnp.float32, heads, 2 * length - 1)
   entered = mesh if entered_by == "t5x" else jax.set_mesh(mesh)
   with entered, partitioning.axis_rules(RULES):
-    assert fused_attention.usable(batch, heads, head_dim)
+    assert fused_attention.usable(sequences, heads, head_dim)
     for causal in (True, False):
       compiled = (
         jax.jit(
