@@ -255,7 +255,7 @@ def _masked(image: Image, points: NDArray[np.float64]) -> Image:
   """A copy with paper where the polygon is not."""
   import cv2
 
-  bound = np.asarray(image.shape[1::-1])
+  bound = np.asarray(image.shape[1::-1], np.int64)
   rounded = np.clip(np.rint(points), -bound, 2 * bound).astype(np.int32)
   inside = np.zeros(image.shape[:2], np.uint8)
   cv2.fillPoly(inside, [rounded], 1)

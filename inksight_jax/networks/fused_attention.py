@@ -113,8 +113,11 @@ def _mesh() -> Mesh | AbstractMesh | None:
   # T5X enters its mesh by `with mesh:`, which the function above does not see.
   with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
-    entered = pxla.thread_resources.env.physical_mesh
-  return None if entered.empty else entered
+    resources = getattr(pxla, "thread_resources", None)
+  # JAX will drop it together with `with mesh:`.
+  if resources is None or resources.env.physical_mesh.empty:
+    return None
+  return resources.env.physical_mesh
 
 
 def _platform(mesh: Mesh | AbstractMesh) -> str:

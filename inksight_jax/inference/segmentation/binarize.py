@@ -128,8 +128,10 @@ def find_ink(image: Image) -> InkMap:
   paper = estimate_paper(image)
   smooth = cv2.GaussianBlur(image, (3, 3), 0.7).astype(np.uint8, copy=False)
   # Saturating differences: what lies on the other side of the paper is 0.
-  darker = cv2.subtract(paper, smooth).max(axis=2)
-  lighter = cv2.subtract(smooth, paper).max(axis=2)
+  darker, lighter = (
+    cv2.subtract(*pair).max(axis=2).astype(np.uint8, copy=False)
+    for pair in ((paper, smooth), (smooth, paper))
+  )
   weights = [
     float(np.square(np.maximum(c, 24).astype(np.float32) - 24).sum())
     for c in (darker, lighter)
