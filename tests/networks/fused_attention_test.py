@@ -372,34 +372,37 @@ def test_tpu_compiler_takes_the_kernel_and_its_work_is_counted(
     sharding = NamedSharding(mesh, spec)
     return jax.ShapeDtypeStruct(sizes, dtype, sharding=sharding)
 
-  def score(query, key, value, bias, mask, causal: bool):
-    attend = functools.partial(
-      fused_attention.attend, head_dim=head_dim, causal=causal
-    )
-    # As layers are: its result must be kept for the square's gradient.
-    kept = jax.checkpoint(attend, policy=layers.REMAT_POLICIES["dots"])
-    out = kept(query, key, value, mask, bias)
+  def score(query, key, value, bias, kernel, causal: bool):
+    def layer(query, key, value, bias, kernel):
+      attended = fused_attention.attend(
+        query, key, value, None, bias, head_dim=head_dim, causal=causal
+      )
+      # Its gradient reads what was attended, which must have been kept.
+      return attended @ kernel
+
+    kept = jax.checkpoint(layer, policy=layers.REMAT_POLICIES["dots"])
+    out = kept(query, key, value, bias, kernel)
     return jnp.sum(out.astype(jnp.float32) ** 2)
 
   by_row = P(("data", "fsdp"))
+  joined = heads * head_dim
   sequences = jnp.zeros((batch, length))
-  rows = shape(by_row, jnp.bfloat16, batch, length, heads * head_dim)
+  rows = shape(by_row, jnp.bfloat16, batch, length, joined)
   bias = shape(P(), jnp.float32, heads, 2 * length - 1)
+  kernel = shape(P(), jnp.bfloat16, joined, joined)
   entered = mesh if entered_by == "t5x" else jax.set_mesh(mesh)
   with entered, partitioning.axis_rules(RULES):
     assert fused_attention.usable(sequences, heads, head_dim)
     for causal in (True, False):
-      compiled = (
-        jax.jit(
-          jax.grad(score, argnums=(0, 1, 2, 3)), static_argnums=5
-        )
-        .lower(rows, rows, rows, bias, None, causal)
-        .compile()
-      )  # fmt: skip
-      cost = hlo_cost.analyse(compiled.as_text())
+      graded = jax.grad(score, argnums=(0, 1, 2, 3, 4))
+      lowered = jax.jit(graded, static_argnums=5).lower(
+        rows, rows, rows, bias, kernel, causal
+      )
+      cost = hlo_cost.analyse(lowered.compile().as_text())
       # Two products forward, five backward; blocks of 256 queries see no keys
-      # behind their last.
+      # behind their last. The layer's own product is one of three.
       pairs = 256 * 256 + 44 * 300 if causal else 300 * 300
-      assert cost.matmul_flops == 7 * 2 * head_dim * heads * pairs
+      kernels = 7 * 2 * joined * pairs
+      assert cost.matmul_flops == kernels + 3 * 2 * length * joined**2
       # Less than the logits of one pass.
       assert cost.hbm_bytes < heads * length**2 * 4 * 4
