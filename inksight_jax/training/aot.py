@@ -147,7 +147,8 @@ def _compile(
   memory["results"] = float(max(fresh, 0))
   text = compiled.as_text()
   cost = hlo_cost.analyse(text, open_loop_runs)
-  return Program(memory, chip.hbm_bytes, cost, seconds, text)
+  xla_bytes = compiled.cost_analysis().get("bytes accessed")
+  return Program(memory, chip.hbm_bytes, cost, seconds, text, xla_bytes)
 
 
 def _needed(message: str) -> tuple[float, float]:

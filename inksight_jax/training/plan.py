@@ -107,6 +107,8 @@ class Program:
       there is no program.
     compile_seconds: wall time of tracing, lowering and compiling.
     text: the optimised program, as XLA prints it.
+    xla_bytes: moved by XLA's own `cost_analysis`, which counts a loop once;
+      None where it does not tell.
   """
 
   memory: Mapping[str, float]
@@ -114,6 +116,7 @@ class Program:
   cost: hlo_cost.Cost | None
   compile_seconds: float
   text: str = ""
+  xla_bytes: float | None = None
 
   @property
   def hbm_bytes(self) -> float:
@@ -226,6 +229,7 @@ class Plan:
         "matmul_flops_per_chip": train.cost.matmul_flops,
         "bytes_per_chip": train.cost.hbm_bytes,
         "bytes_of_all_memories_per_chip": train.cost.bytes,
+        "xla_bytes_per_chip": train.xla_bytes,
         "link_bytes_per_chip": train.cost.ici_bytes,
         "bounds": self.bounds(train.cost),
         "roofline_seconds": self.roofline_seconds,

@@ -121,6 +121,9 @@ def test_json_has_the_promised_names(plans):
   } <= values.keys()  # fmt: skip
   assert values["fits"] is True
   assert values["hbm_bytes_per_chip"] == sum(values["memory"].values())
+  # XLA counts the two layers of a loop as one.
+  counted = values["bytes_of_all_memories_per_chip"]
+  assert 0.4 * counted < values["xla_bytes_per_chip"] < counted
 
 
 def _refusing(message: str):
